@@ -1,0 +1,124 @@
+"""What the engine is asked, and what it answers: plain values.
+
+Knows nothing of gRPC, profiles or torch.
+"""
+
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+
+class Tokenizer(Protocol):
+    """Text to token ids and back, for one model."""
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of plain text: nothing is added, and no text becomes a special token."""
+        ...
+
+    def special(self, token: str) -> int | None:
+        """Return the id of a special token such as ``<|im_end|>``, or None if there is none."""
+        ...
+
+    def decode(self, tokens: Seq[int]) -> str:
+        """Return the text of `tokens`, special tokens left out; half characters become U+FFFD."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Token ids, of which the first `fixed` are the same for every call of a profile.
+
+    The fixed part is what the engine keeps in its prefix cache.
+    """
+
+    tokens: tuple[int, ...]
+    fixed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen; already validated against the profile's limits."""
+
+    temperature: float = 0.7
+    top_p: float = 0.9
+    repetition_penalty: float = 1.1
+    max_tokens: int = 256
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+class Ending(Enum):
+    """Why a reply ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a sequence cost, in tokens."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One logit for each label asked about, in the order asked, and the cost."""
+
+    logits: tuple[float, ...]
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The next piece of a reply; whole characters, never empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The last event of a reply."""
+
+    ending: Ending
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLoad:
+    """A snapshot of the engine's counters."""
+
+    running: int
+    waiting: int
+    slots: int
+    free_slots: int
+    finished: int
+    cancelled: int
+    failed: int
+    steps: int
+    computed_tokens: int
+    cached_tokens: int
+
+
+class EngineError(Exception):
+    """The sequence failed inside the engine; `error_id` finds the trace in the log."""
+
+    def __init__(self, error_id: str) -> None:
+        super().__init__(f"the engine failed on this call; the log has the trace under {error_id}")
+        self.error_id = error_id
+
+
+class EngineStoppedError(Exception):
+    """The engine takes no more sequences: it is stopping, or it failed twice in a row."""
+
+
+class PromptTooLongError(Exception):
+    """The prompt, with room for one token more, does not fit into a slot."""
+
+    def __init__(self, tokens: int, limit: int) -> None:
+        super().__init__(f"the prompt has {tokens} tokens, a slot holds {limit}")
+        self.tokens = tokens
+        self.limit = limit
