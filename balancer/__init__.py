@@ -1,0 +1,1 @@
+"""Tidegate's load-shedding sidecar: one address in front of every instance."""

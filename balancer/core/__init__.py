@@ -1,0 +1,1 @@
+"""What the balancer decides: calls go in, verdicts come out, nothing here does I/O."""

@@ -1,0 +1,55 @@
+"""Decides whether a newcomer may stay, and whether a call can still be answered in time.
+
+Knows nothing about instances or queues but the few figures that it is given.
+"""
+
+from dataclasses import dataclass
+
+from tidegate.balancer.core.policy import LanePolicy
+from tidegate.balancer.core.verdict import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a lane offers a newcomer: it goes at once, or waits `wait_s` behind others."""
+
+    instances: int
+    has_room: bool
+    depth: int
+    wait_s: float
+    median_s: float
+    in_flight: int
+
+
+def refusal(
+    outlook: Outlook, policy: LanePolicy, deadline_s: float | None, now: float
+) -> Reason | None:
+    """Why a newcomer can't stay; None if it may go or wait."""
+    if not outlook.instances:
+        return Reason.NO_INSTANCE
+    if not outlook.has_room and outlook.depth >= policy.max_waiting:
+        return Reason.QUEUE_FULL
+    if not outlook.has_room and outlook.wait_s > policy.wait_s:
+        return Reason.WAIT_TOO_LONG
+    wait_s = 0.0 if outlook.has_room else outlook.wait_s
+    if not is_reachable(deadline_s, now + wait_s, outlook.median_s, outlook.in_flight):
+        return Reason.DEADLINE_UNREACHABLE
+    return None
+
+
+def is_reachable(
+    deadline_s: float | None, begins_s: float, median_s: float, in_flight: int
+) -> bool:
+    """Whether a call that begins then is likely to be answered before its deadline.
+
+    An idle lane always takes a call: its answer is the only way to learn that an old estimate
+    no longer holds.
+    """
+    return deadline_s is None or not in_flight or begins_s + median_s <= deadline_s
+
+
+def expiry_reason(deadline_s: float | None, now: float) -> Reason:
+    """Why a waiting call whose time is up ends: by its own deadline or by the lane's limit."""
+    if deadline_s is not None and deadline_s <= now:
+        return Reason.EXPIRED
+    return Reason.QUEUE_TIMEOUT

@@ -1,0 +1,51 @@
+"""What arrives, and how it can end.
+
+Knows nothing about instances, queues or the wire.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Lane(Enum):
+    """The queue that a call stands in, in order of priority. Chosen by its method alone."""
+
+    SENTIMENT = "sentiment"
+    CHAT = "chat"
+
+
+class Outcome(Enum):
+    """How one send ended. Every send is finished with exactly one of these.
+
+    The first six end the call too; after `REFUSED` and `LOST` the pool decides whether it goes on.
+    """
+
+    FULL = "full"
+    """Answered in full."""
+    INVALID = "invalid"
+    """Answered: the caller's mistake. Counted as full; says nothing about how long work takes."""
+    EXPIRED = "expired"
+    """The call's own deadline passed."""
+    CANCELLED = "cancelled"
+    """The caller hung up."""
+    FAILED = "failed"
+    """Ended by an error of ours, or of the instance, over a transport that works."""
+    CUT = "cut"
+    """The transport broke when it was too late to send the call again."""
+    LOST = "lost"
+    """The transport broke before the first byte came back."""
+    REFUSED = "refused"
+    """The instance had no room and did no work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a caller. Times are seconds of one monotonic clock.
+
+    `id` is unique within a pool; `deadline_s` is None when the caller set none.
+    """
+
+    id: int
+    lane: Lane
+    arrived_s: float
+    deadline_s: float | None = None

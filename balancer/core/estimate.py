@@ -1,0 +1,58 @@
+"""Estimates how long a call takes and how long a newcomer would wait.
+
+A lane's service time is learnt from its last 64 answers: their mean gives the rate at which a full lane
+drains, their median what one call is likely to need. Without a single answer nothing is known, and
+nothing is refused because of it. Knows nothing about deadlines or reasons.
+"""
+
+from bisect import bisect_left, insort
+from collections import deque
+from dataclasses import dataclass, field
+
+SAMPLES = 64
+"""Enough for a steady median, few enough to follow a change of load within a minute of chats."""
+
+
+@dataclass(slots=True)
+class ServiceTime:
+    """The moving estimate of one lane's service time, in seconds."""
+
+    _recent: deque[float] = field(default_factory=deque)
+    _sorted: list[float] = field(default_factory=list)
+    _sum_s: float = 0.0
+
+    def learn(self, duration_s: float) -> None:
+        """Take in how long an answer took."""
+        if len(self._recent) == SAMPLES:
+            oldest = self._recent.popleft()
+            del self._sorted[bisect_left(self._sorted, oldest)]
+            self._sum_s -= oldest
+        self._recent.append(duration_s)
+        insort(self._sorted, duration_s)
+        self._sum_s += duration_s
+
+    def learn_at_least(self, duration_s: float) -> None:
+        """Take in a call that ended unanswered after `duration_s`.
+
+        It would have taken longer: news only if the estimate is shorter than that.
+        """
+        if duration_s > self.median_s:
+            self.learn(duration_s)
+
+    @property
+    def mean_s(self) -> float:
+        """Mean of the recent answers; 0 when nothing is known."""
+        return max(self._sum_s, 0.0) / len(self._recent) if self._recent else 0.0
+
+    @property
+    def median_s(self) -> float:
+        """Median of the recent answers; 0 when nothing is known."""
+        return self._sorted[len(self._sorted) // 2] if self._sorted else 0.0
+
+
+def estimated_wait_s(ahead: int, slots: int, mean_s: float) -> float:
+    """Time until a call with `ahead` others before it gets one of `slots` busy slots.
+
+    Busy slots come free at a rate of slots / mean, and it takes ahead + 1 of them.
+    """
+    return (ahead + 1) * mean_s / slots if slots > 0 else 0.0

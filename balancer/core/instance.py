@@ -1,0 +1,135 @@
+"""Where a call may go: what an instance registered, and what this balancer has there.
+
+Knows nothing about how instances are found or reached, nor which one is best.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tidegate.balancer.core.call import Lane, Outcome
+from tidegate.balancer.core.change import Change
+from tidegate.balancer.core.eject import Ejection
+from tidegate.balancer.core.hold import Hold
+from typing_extensions import assert_never
+
+
+class Phase(Enum):
+    """Where an instance stands in its life. Only a hot one gets calls."""
+
+    HOT = "hot"
+    WARMING = "warming"
+    DRAINING = "draining"
+    COLD = "cold"
+    GONE = "gone"
+
+    def may_become(self, phase: "Phase") -> bool:
+        """Whether one process can go from here to `phase`, moves that we missed included.
+
+        False means that another process has taken the id: what was learnt no longer holds.
+        """
+        return phase is self or phase in TRANSITIONS[self]
+
+
+TRANSITIONS: Mapping[Phase, frozenset[Phase]] = {
+    Phase.COLD: frozenset({Phase.WARMING, Phase.HOT, Phase.DRAINING, Phase.GONE}),
+    # Back to cold: the start failed.
+    Phase.WARMING: frozenset({Phase.COLD, Phase.HOT, Phase.DRAINING, Phase.GONE}),
+    # Back to warming: its health check fails.
+    Phase.HOT: frozenset({Phase.WARMING, Phase.DRAINING, Phase.GONE}),
+    Phase.DRAINING: frozenset({Phase.GONE}),
+    Phase.GONE: frozenset(),
+}
+
+
+class Role(Enum):
+    """Which lanes an instance serves."""
+
+    BOTH = "both"
+    SENTIMENT = "sentiment"
+    CHAT = "chat"
+
+    def serves(self, lane: Lane) -> bool:
+        """Whether calls of `lane` may go to an instance of this role."""
+        return self is Role.BOTH or self.value == lane.value
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What an instance says of itself. `slots` are the calls that it takes at once, by lane."""
+
+    id: str
+    address: str
+    phase: Phase
+    role: Role = Role.BOTH
+    slots: Mapping[Lane, int] = field(default_factory=dict)
+    model: str = ""
+    version: str = ""
+
+    def slots_of(self, lane: Lane) -> int:
+        """Slots for `lane`; 0 when the role doesn't serve it."""
+        return self.slots.get(lane, 0) if self.role.serves(lane) else 0
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """A registered instance as this balancer sees it: 0 <= in flight, counted per lane."""
+
+    registration: Registration
+    ejection: Ejection
+    in_flight: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(Lane, 0))
+    holds: dict[Lane, Hold] = field(default_factory=lambda: {lane: Hold() for lane in Lane})
+
+    @property
+    def id(self) -> str:
+        """The id under which it registered."""
+        return self.registration.id
+
+    @property
+    def address(self) -> str:
+        """host:port"""
+        return self.registration.address
+
+    @property
+    def phase(self) -> Phase:
+        """Where it stands in its life."""
+        return self.registration.phase
+
+    def ends_s(self, lane: Lane) -> list[float]:
+        """When time alone may give it room for `lane`: the ends of a hold and of an ejection."""
+        out_until_s = self.ejection.out_until_s
+        return [self.holds[lane].until_s, *([] if out_until_s is None else [out_until_s])]
+
+    def serves(self, lane: Lane) -> bool:
+        """Whether it is hot and has slots for `lane`, free or not."""
+        return self.phase is Phase.HOT and self.registration.slots_of(lane) > 0
+
+    def has_room(self, lane: Lane, now: float) -> bool:
+        """Whether one more call of `lane` may go there now."""
+        if not self.serves(lane) or now < self.holds[lane].until_s:
+            return False
+        if self.ejection.is_on_probation(now) and any(self.in_flight.values()):
+            return False
+        return self.in_flight[lane] < self.registration.slots_of(lane)
+
+    def learn(self, lane: Lane, outcome: Outcome, now: float) -> Change | None:
+        """Take in how a send to it ended; the change of trust that follows, if any.
+
+        What the caller did (hang up, run out of time) says nothing about the instance.
+        """
+        match outcome:
+            case Outcome.LOST | Outcome.CUT:
+                if self.ejection.fail(now):
+                    out_s = (self.ejection.out_until_s or now) - now
+                    return Change(self.id, "trusted", "ejected", f"unreachable, out {out_s:g} s")
+            case Outcome.REFUSED:
+                self.holds[lane].refuse(now)
+            case Outcome.FULL | Outcome.INVALID | Outcome.FAILED:
+                self.holds[lane].admit()
+                if self.ejection.succeed():
+                    return Change(self.id, "ejected", "trusted", "answered")
+            case Outcome.EXPIRED | Outcome.CANCELLED:
+                pass
+            case _:
+                assert_never(outcome)
+        return None

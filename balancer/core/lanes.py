@@ -1,0 +1,88 @@
+"""The waiting room of one lane: who waits, in which order, and until when.
+
+Earliest expiry first; a call that came back from an instance goes before all others. A call that leaves
+frees its place at once: nothing is swept later. Knows nothing about instances.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tidegate.balancer.core.call import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """A call that waits until `expires_s`, ordered by arrival among equals.
+
+    `returned` is set when an instance refused or lost it; `lost_by` names the one that lost it.
+    """
+
+    call: Call
+    expires_s: float
+    order: int
+    returned: bool = False
+    lost_by: str | None = None
+
+    @property
+    def place(self) -> tuple[bool, float, int]:
+        """Sort key: returned ones first, then the earliest expiry, then the order of arrival."""
+        return (not self.returned, self.expires_s, self.order)
+
+
+def _place(waiter: Waiter) -> tuple[bool, float, int]:
+    return waiter.place
+
+
+class WaitingRoom:
+    """The waiting calls of one lane, sorted."""
+
+    def __init__(self) -> None:
+        self._waiters: list[Waiter] = []
+        self._by_call: dict[int, Waiter] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+    def __iter__(self) -> Iterator[Waiter]:
+        """Waiters in order, of a snapshot: the room may change meanwhile."""
+        return iter(tuple(self._waiters))
+
+    def put(self, waiter: Waiter) -> None:
+        """Let `waiter` wait."""
+        insort(self._waiters, waiter, key=_place)
+        self._by_call[waiter.call.id] = waiter
+
+    def take(self, call_id: int) -> Waiter | None:
+        """Remove and return the waiter of that call; None if it doesn't wait here."""
+        waiter = self._by_call.pop(call_id, None)
+        if waiter is not None:
+            del self._waiters[bisect_left(self._waiters, waiter.place, key=_place)]
+        return waiter
+
+    def ahead_of(self, waiter: Waiter) -> int:
+        """How many would go before `waiter` if it waited here."""
+        return bisect_left(self._waiters, waiter.place, key=_place)
+
+    @property
+    def next_expiry_s(self) -> float | None:
+        """When the first of them expires; None when nobody waits."""
+        earliest = None
+        for waiter in self._waiters:
+            if earliest is None or waiter.expires_s < earliest:
+                earliest = waiter.expires_s
+            if not waiter.returned:
+                # From here on they are sorted by expiry.
+                break
+        return earliest
+
+    def take_expired(self, now: float) -> list[Waiter]:
+        """Remove and return all whose time is up."""
+        expired = []
+        for waiter in self:
+            if waiter.expires_s <= now:
+                self.take(waiter.call.id)
+                expired.append(waiter)
+            elif not waiter.returned:
+                break
+        return expired

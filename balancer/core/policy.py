@@ -1,0 +1,37 @@
+"""The numbers that the core decides by, in one value.
+
+Knows nothing about where they are configured. Sources: the balancer's promises in
+docs/contract.md; ejection after gRFC A50, shortened for fleets of two to four instances.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tidegate.balancer.core.call import Lane
+
+
+@dataclass(frozen=True, slots=True)
+class LanePolicy:
+    """How long a call may wait in a lane, and how many may wait at once."""
+
+    wait_s: float
+    max_waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything that the pool takes as given."""
+
+    lanes: Mapping[Lane, LanePolicy] = field(
+        default_factory=lambda: {
+            Lane.SENTIMENT: LanePolicy(wait_s=2.0, max_waiting=1024),
+            Lane.CHAT: LanePolicy(wait_s=30.0, max_waiting=256),
+        }
+    )
+    chat_share: float = 0.2
+    chat_share_window_s: float = 30.0
+    eject_after: int = 3
+    eject_s: float = 5.0
+    eject_max_s: float = 60.0
+    retry_share: float = 0.2
+    retry_min: int = 3

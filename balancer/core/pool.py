@@ -1,0 +1,301 @@
+"""Decides the fate of every call: send it, let it wait, or shed it.
+
+A state machine: events come in with the time at which they happened, verdicts come out. `offer` brings
+a call, `finish` ends a send, `withdraw` takes back a waiting call, `observe` reports membership,
+`tick` reports that time has passed, `close` begins the end. Whoever drives it applies membership before time
+and time before calls, and calls `tick` at `next_tick_s`. Knows nothing about sockets, clocks or tasks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tidegate.balancer.core.admission import Outlook, expiry_reason, is_reachable, refusal
+from tidegate.balancer.core.call import Call, Lane, Outcome
+from tidegate.balancer.core.change import Change
+from tidegate.balancer.core.eject import Ejection
+from tidegate.balancer.core.estimate import ServiceTime, estimated_wait_s
+from tidegate.balancer.core.flights import Flight, Flights
+from tidegate.balancer.core.floor import ChatFloor
+from tidegate.balancer.core.hint import retry_after_s
+from tidegate.balancer.core.instance import Instance, Registration
+from tidegate.balancer.core.lanes import Waiter, WaitingRoom
+from tidegate.balancer.core.policy import Policy
+from tidegate.balancer.core.retry import may_retry
+from tidegate.balancer.core.roster import Roster
+from tidegate.balancer.core.route import Random, least_outstanding
+from tidegate.balancer.core.tally import Tally
+from tidegate.balancer.core.verdict import Backlog, Reason, Send, Shed, Verdict, Wait
+
+
+class Pool:
+    """The one stateful object of the balancer. Calls carry ids that are unique within it."""
+
+    def __init__(self, policy: Policy, rng: Random) -> None:
+        self._policy = policy
+        self._rng = rng
+        self._roster = Roster(self._admit)
+        self._rooms = {lane: WaitingRoom() for lane in Lane}
+        self._service = {lane: ServiceTime() for lane in Lane}
+        self._tallies = {lane: Tally() for lane in Lane}
+        self._flights = Flights()
+        self._floor = ChatFloor(policy.chat_share, policy.chat_share_window_s)
+        self._changes: list[Change] = []
+        self._numbers = 0
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        waiting = sum(len(room) for room in self._rooms.values())
+        return f"<Pool {self._roster} | {len(self._flights)} in flight, {waiting} waiting>"
+
+    # What can be seen
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """The known instances; to look at only."""
+        return tuple(self._roster)
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that are with an instance now."""
+        return len(self._flights)
+
+    def tally(self, lane: Lane) -> Tally:
+        """How the calls of `lane` ended so far; to look at only."""
+        return self._tallies[lane]
+
+    def backlog(self, lane: Lane, now: float) -> Backlog:
+        """How many wait in `lane`, how long one more would, and how many instances serve it."""
+        depth = len(self._rooms[lane])
+        wait_s = self._estimated_wait_s(lane, depth, now)
+        return Backlog(depth, wait_s, len(self._roster.serving(lane)))
+
+    def take_changes(self) -> list[Change]:
+        """The changes of state since the last time this was asked, oldest first."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def next_tick_s(self, now: float) -> float | None:
+        """When `tick` is due; None while time alone can change nothing."""
+        due: list[float] = []
+        for lane, room in self._rooms.items():
+            expiry_s = room.next_expiry_s
+            if expiry_s is not None:
+                due.append(expiry_s)
+                due.extend(end for each in self._roster for end in each.ends_s(lane) if end > now)
+        if self._rooms[Lane.CHAT] and self._sentiment_goes_first:
+            in_s = self._floor.due_in_s(self._flights.count(Lane.CHAT), len(self._flights))
+            due.extend([] if in_s is None else [now + in_s])
+        return min(due, default=None)
+
+    # Events
+
+    def offer(self, call: Call, now: float) -> Verdict:
+        """Bring a call. `Wait` promises that a later event brings its `Send` or `Shed`."""
+        self._account(now)
+        self._tallies[call.lane].offered += 1
+        limit_s = call.arrived_s + self._policy.lanes[call.lane].wait_s
+        expires_s = limit_s if call.deadline_s is None else min(limit_s, call.deadline_s)
+        waiter = Waiter(call, expires_s, self._number())
+        if self._is_closed:
+            return self._shed(call, Reason.DRAINING, now)
+        if expires_s <= now:
+            return self._shed(call, expiry_reason(call.deadline_s, now), now)
+        room = self._rooms[call.lane]
+        instance = None if room else self._place(waiter, now)
+        reason = refusal(
+            Outlook(
+                instances=len(self._roster.serving(call.lane)),
+                has_room=instance is not None,
+                depth=len(room),
+                wait_s=self._estimated_wait_s(call.lane, room.ahead_of(waiter), now),
+                median_s=self._service[call.lane].median_s,
+                in_flight=self._flights.count(call.lane),
+            ),
+            self._policy.lanes[call.lane],
+            call.deadline_s,
+            now,
+        )
+        if reason is not None:
+            return self._shed(call, reason, now)
+        if instance is not None:
+            return self._send(waiter, instance, now)
+        room.put(waiter)
+        return Wait(call)
+
+    def finish(self, send: Send, outcome: Outcome, now: float) -> list[Verdict]:
+        """End a send; room appeared, so that waiters may go.
+
+        After `REFUSED` and `LOST` the verdicts may be about the same call; if there is none
+        about it, it waits again. A send that is already finished is ignored.
+        """
+        self._account(now)
+        flight = self._flights.end(send)
+        if flight is None:
+            return []
+        self._learn(flight, outcome, now)
+        verdicts: list[Verdict] = []
+        if outcome is Outcome.REFUSED:
+            verdicts += self._put_back(replace(flight.waiter, returned=True), now)
+        elif outcome is Outcome.LOST:
+            verdicts += self._retry(flight, now)
+        else:
+            self._tallies[send.call.lane].count_end(outcome)
+        return verdicts + self._advance(now)
+
+    def withdraw(self, call: Call, outcome: Outcome, now: float) -> list[Verdict]:
+        """Take back a call that waits: `CANCELLED` by its caller, or `EXPIRED`."""
+        self._account(now)
+        if self._rooms[call.lane].take(call.id) is None:
+            return []
+        self._tallies[call.lane].count_end(outcome)
+        return self._advance(now)
+
+    def observe(
+        self, registrations: Sequence[Registration], reason: str, now: float
+    ) -> list[Verdict]:
+        """Take `registrations` as the whole membership from now on."""
+        self._account(now)
+        self._changes += self._roster.observe(registrations, reason)
+        return self._advance(now)
+
+    def tick(self, now: float) -> list[Verdict]:
+        """Time has passed: expired waiters are answered, and others may go."""
+        self._account(now)
+        return self._advance(now)
+
+    def close(self, now: float) -> list[Verdict]:
+        """Refuse all that waits and all that comes; what runs goes on."""
+        self._account(now)
+        self._is_closed = True
+        verdicts = self._expire(now)
+        waiting = [waiter.call for room in self._rooms.values() for waiter in room]
+        return verdicts + [self._turn_away(call, Reason.DRAINING, now) for call in waiting]
+
+    # Decisions
+
+    def _place(self, waiter: Waiter, now: float) -> Instance | None:
+        """The instance that the call would go to now; None if there is no room for it."""
+        lane = waiter.call.lane
+        held_back = lane is Lane.CHAT and self._sentiment_goes_first
+        candidates = [
+            each
+            for each in self._roster.eligible(lane, now)
+            if each.has_room(lane, now)
+            and each.id != waiter.lost_by
+            and not (held_back and each.serves(Lane.SENTIMENT))
+        ]
+        service_s = {each: estimate.mean_s for each, estimate in self._service.items()}
+        return least_outstanding(candidates, service_s, self._rng)
+
+    @property
+    def _sentiment_goes_first(self) -> bool:
+        return bool(self._rooms[Lane.SENTIMENT]) and not self._floor.is_due
+
+    def _retry(self, flight: Flight, now: float) -> list[Verdict]:
+        """Let a lost call go to another instance once, or shed it."""
+        call, lost_by = flight.send.call, flight.instance.id
+        under_way = [each.waiter for each in self._flights]
+        under_way += [waiter for room in self._rooms.values() for waiter in room]
+        retrying = sum(waiter.lost_by is not None for waiter in under_way)
+        budget = self._policy.retry_share, self._policy.retry_min
+        if (
+            flight.waiter.lost_by is not None
+            or all(each.id == lost_by for each in self._roster.eligible(call.lane, now))
+            or not may_retry(retrying, len(under_way) + 1, *budget)
+        ):
+            return [self._shed(call, Reason.INSTANCE_LOST, now)]
+        return self._put_back(replace(flight.waiter, returned=True, lost_by=lost_by), now)
+
+    def _put_back(self, waiter: Waiter, now: float) -> list[Verdict]:
+        """Let a call that came back wait at the head of its lane."""
+        if self._is_closed:
+            return [self._shed(waiter.call, Reason.DRAINING, now)]
+        self._rooms[waiter.call.lane].put(waiter)
+        return []
+
+    def _advance(self, now: float) -> list[Verdict]:
+        """Answer whose time is up, then send who has room, lane by lane."""
+        verdicts = self._expire(now)
+        for room in self._rooms.values():
+            for waiter in room:
+                verdict = self._verdict_on(waiter, now)
+                if verdict is not None:
+                    verdicts.append(verdict)
+                elif waiter.lost_by is None:
+                    # No room for it is no room for those behind it.
+                    break
+        return verdicts
+
+    def _expire(self, now: float) -> list[Verdict]:
+        return [
+            self._shed(waiter.call, expiry_reason(waiter.call.deadline_s, now), now)
+            for room in self._rooms.values()
+            for waiter in room.take_expired(now)
+        ]
+
+    def _verdict_on(self, waiter: Waiter, now: float) -> Verdict | None:
+        """What becomes of a waiter now; None if it waits on."""
+        call = waiter.call
+        serving = self._roster.serving(call.lane)
+        if all(each.id == waiter.lost_by for each in serving):
+            gone = Reason.INSTANCE_LOST if waiter.lost_by else Reason.NO_INSTANCE
+            return self._turn_away(call, gone, now)
+        median_s = self._service[call.lane].median_s
+        if not is_reachable(call.deadline_s, now, median_s, self._flights.count(call.lane)):
+            return self._turn_away(call, Reason.DEADLINE_UNREACHABLE, now)
+        instance = self._place(waiter, now)
+        if instance is None:
+            return None
+        self._rooms[call.lane].take(call.id)
+        return self._send(waiter, instance, now)
+
+    # Effects
+
+    def _send(self, waiter: Waiter, instance: Instance, now: float) -> Send:
+        send = Send(self._number(), waiter.call, instance.id, instance.address, now)
+        self._flights.begin(send, waiter, instance)
+        return send
+
+    def _turn_away(self, call: Call, reason: Reason, now: float) -> Shed:
+        """Shed a call that waits."""
+        self._rooms[call.lane].take(call.id)
+        return self._shed(call, reason, now)
+
+    def _shed(self, call: Call, reason: Reason, now: float) -> Shed:
+        self._tallies[call.lane].count_shed(reason)
+        backlog = self.backlog(call.lane, now)
+        return Shed(call, reason, retry_after_s(reason, backlog, self._rng), backlog)
+
+    def _learn(self, flight: Flight, outcome: Outcome, now: float) -> None:
+        lane = flight.send.call.lane
+        if outcome is Outcome.FULL:
+            self._service[lane].learn(now - flight.send.began_s)
+        elif outcome is Outcome.EXPIRED:
+            self._service[lane].learn_at_least(now - flight.send.began_s)
+        change = flight.instance.learn(lane, outcome, now)
+        self._changes += [] if change is None else [change]
+
+    def _account(self, now: float) -> None:
+        """Give the floor the time since the last event, with what was in flight during it."""
+        if self._rooms[Lane.CHAT]:
+            self._floor.advance(now, self._flights.count(Lane.CHAT), len(self._flights))
+        else:
+            self._floor.advance(now, 0, 0)
+
+    # Values
+
+    def _admit(self, registration: Registration) -> Instance:
+        policy = self._policy
+        ejection = Ejection(policy.eject_after, policy.eject_s, policy.eject_max_s)
+        return Instance(registration, ejection)
+
+    def _estimated_wait_s(self, lane: Lane, ahead: int, now: float) -> float:
+        eligible = self._roster.eligible(lane, now)
+        if not ahead and any(each.has_room(lane, now) for each in eligible):
+            return 0.0
+        slots = sum(each.registration.slots_of(lane) for each in eligible)
+        return estimated_wait_s(ahead, slots, self._service[lane].mean_s)
+
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers

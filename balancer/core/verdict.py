@@ -1,0 +1,70 @@
+"""What the pool answers: send the call, let it wait, or shed it for a reason.
+
+Knows nothing about statuses or metadata; the edge turns a `Shed` into those.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from tidegate.balancer.core.call import Call
+
+
+class Reason(Enum):
+    """Why a call was shed: metric label, log field and error detail alike."""
+
+    QUEUE_FULL = "QUEUE_FULL"
+    """As many calls wait as may wait."""
+    WAIT_TOO_LONG = "WAIT_TOO_LONG"
+    """The estimated wait is above the lane's limit: it would wait in vain."""
+    DEADLINE_UNREACHABLE = "DEADLINE_UNREACHABLE"
+    """Estimated wait and service don't fit into what is left of the call's deadline."""
+    QUEUE_TIMEOUT = "QUEUE_TIMEOUT"
+    """It waited until the lane's limit; its own deadline is still open."""
+    EXPIRED = "EXPIRED"
+    """Its own deadline passed. Counted as expired, not as shed."""
+    NO_INSTANCE = "NO_INSTANCE"
+    """No hot instance serves its lane."""
+    INSTANCE_LOST = "INSTANCE_LOST"
+    """Its instance went away before the first byte and there is no other try."""
+    DRAINING = "DRAINING"
+    """The balancer is going away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The state of a lane at the moment of a shed, for the caller to read."""
+
+    depth: int
+    estimated_wait_s: float
+    instances: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send the call to this instance now. `id` is unique within a pool; finish it once."""
+
+    id: int
+    call: Call
+    instance_id: str
+    address: str
+    began_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The call waits; a later event brings its `Send` or `Shed`."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Shed:
+    """Turn the call away. `retry_after_s` is None when coming back is no use."""
+
+    call: Call
+    reason: Reason
+    retry_after_s: float | None
+    backlog: Backlog
+
+
+Verdict = Send | Wait | Shed
