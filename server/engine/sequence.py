@@ -1,4 +1,4 @@
-"""What the engine is asked, and what it answers: plain values.
+"""What the engine is asked, what it answers, and the one thing that it works on between.
 
 Knows nothing of gRPC, profiles or torch.
 """
@@ -85,6 +85,65 @@ class Finish:
 
     ending: Ending
     usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Aim: the logits of these tokens after the prompt. One forward pass, nothing written."""
+
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Aim: a reply, token by token. Its seed is fixed, so that a token depends on nothing else."""
+
+    sampling: Sampling
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Aim: the prompt's keys and values, for the prefix cache."""
+
+
+Aim = Label | Write | Keep
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """One prompt on its way through the engine.
+
+    `tokens` is the prompt and what has been written since; the first `computed` of them have
+    their keys and values in the slot, `cached` of those without having been computed for it.
+    """
+
+    id: int
+    tokens: list[int]
+    aim: Aim
+    deadline_s: float | None = None
+    slot: int | None = None
+    computed: int = 0
+    cached: int = 0
+    prompt_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        self.prompt_tokens = len(self.tokens)
+
+    @property
+    def pending(self) -> int:
+        """How many tokens have still to go through the model."""
+        return len(self.tokens) - self.computed
+
+    @property
+    def written(self) -> list[int]:
+        """The tokens after the prompt."""
+        return self.tokens[self.prompt_tokens :]
+
+    @property
+    def usage(self) -> Usage:
+        """What it has cost so far."""
+        return Usage(self.prompt_tokens, self.cached, len(self.tokens) - self.prompt_tokens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,81 @@
+"""A model folder on disk: its configuration, and its weights one at a time.
+
+Knows the safetensors layout (one file, or an index over several) and nothing of networks.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+
+class BrokenCheckpointError(Exception):
+    """A file of the folder is missing, cut short or not what its name says."""
+
+
+class Checkpoint:
+    """The files of one model folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files = self._weight_files()
+
+    def count_values(self) -> int:
+        """Return how many numbers the weights are, from the files' headers alone."""
+        return sum(
+            math.prod(opened.get_slice(name).get_shape())
+            for opened in map(_open, self.files)
+            for name in opened.keys()  # noqa: SIM118 - not a dict
+        )
+
+    def config(self, name: str = "config.json") -> dict[str, Any]:
+        """Return a JSON file of the folder; an absent generation_config.json is empty."""
+        path = self.folder / name
+        if name == "generation_config.json" and not path.exists():
+            return {}
+        try:
+            content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise BrokenCheckpointError(f"{path} can't be read: {error}") from error
+        return content
+
+    def weights(self, dtype: torch.dtype) -> dict[str, Callable[[], torch.Tensor]]:
+        """Return a loader for each weight, by its name; each call reads the weight anew."""
+        found: dict[str, Callable[[], torch.Tensor]] = {}
+        for path in self.files:
+            opened = _open(path)
+            for name in opened.keys():  # noqa: SIM118 - not a dict
+                found[name] = partial(_read, opened, name, dtype)
+        return found
+
+    def _weight_files(self) -> list[Path]:
+        index = self.folder / "model.safetensors.index.json"
+        if index.exists():
+            names = sorted(set(self.config(index.name)["weight_map"].values()))
+            files = [self.folder / name for name in names]
+        else:
+            files = [self.folder / "model.safetensors"]
+        missing = [path.name for path in files if not path.exists()]
+        if missing:
+            raise BrokenCheckpointError(f"{self.folder} has no {', '.join(missing)}")
+        return files
+
+
+def _open(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise BrokenCheckpointError(
+            f"{path} is cut short or no safetensors file ({error}); "
+            "delete it and load the model again"
+        ) from error
+
+
+def _read(opened: Any, name: str, dtype: torch.dtype) -> torch.Tensor:
+    tensor: torch.Tensor = opened.get_tensor(name)
+    return tensor.to(dtype)

@@ -1,0 +1,206 @@
+"""The forward pass of the Llama, Qwen and Gemma 3 families over a ragged batch.
+
+All tokens of all rows lie behind each other in one [tokens, width] matrix, so every product is
+made once a step, whatever the mix of prompts and replies; only attention goes row by row, each
+over the view of its own slot. Nothing is padded, nothing is copied.
+
+Written after the papers (rotary positions: arXiv 2104.09864; grouped heads: arXiv 2305.13245;
+gated MLP: arXiv 2002.05202) and the published configurations; held to transformers by test.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from .batch import Row
+from .linear import Product, linear, table
+from .shape import Layer, Rope, Shape
+from .slab import Slab
+
+Weights = Mapping[str, Callable[[], torch.Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    layer: Layer
+    qkv: Product
+    out: Product
+    gate_up: Product
+    down: Product
+    # Names as in the checkpoints; Gemma has norms after attention and after the MLP as well.
+    norms: Mapping[str, torch.Tensor]
+
+
+class Decoder:
+    """One network with its weights. `hidden` runs it, `logits` and `label_logits` read it."""
+
+    def __init__(self, shape: Shape, weights: Weights, max_tokens: int) -> None:
+        """Take the weights out of `weights`, one at a time, so that none is resident twice."""
+        self.shape = shape
+        self._embedding = weights["model.embed_tokens.weight"]()
+        self._blocks = [self._block(i, layer, weights) for i, layer in enumerate(shape.layers)]
+        self._norm = self._gain(weights["model.norm.weight"]())
+        self._rotations = {
+            layer.rope: _rotations(layer.rope, shape.head_dim, max_tokens) for layer in shape.layers
+        }
+        if shape.is_tied:
+            self._rows, self._head = self._embedding, table(self._embedding)
+        else:
+            self._rows = weights["lm_head.weight"]()
+            self._head = table(self._rows)
+
+    @torch.inference_mode()
+    def hidden(self, rows: Sequence[Row], slab: Slab) -> torch.Tensor:
+        """Write the rows' keys and values into the slab; return each row's last state [rows, width]."""
+        lengths = [len(row.tokens) for row in rows]
+        tokens = torch.tensor([token for row in rows for token in row.tokens])
+        slots = torch.tensor(
+            [row.slot for row, n in zip(rows, lengths, strict=True) for _ in range(n)]
+        )
+        positions = torch.tensor(
+            [row.start + i for row, n in zip(rows, lengths, strict=True) for i in range(n)]
+        )
+        x = functional.embedding(tokens, self._embedding)
+        if self.shape.is_gemma:
+            x = x * math.sqrt(self.shape.width)
+        rotations = {
+            rope: (cos[positions], sin[positions]) for rope, (cos, sin) in self._rotations.items()
+        }
+        masks: dict[tuple[int, int, int | None], torch.Tensor | None] = {}
+        last = len(self._blocks) - 1
+        ends = torch.tensor(lengths).cumsum(0) - 1
+        for index, block in enumerate(self._blocks):
+            mixed = self._attend(index, block, x, rows, slots, positions, rotations, slab, masks)
+            if index == last:
+                # Nobody reads the other states of the last layer.
+                x, mixed = x[ends], mixed[ends]
+            x = self._feed(block, x, block.out(mixed))
+        return functional.rms_norm(x, (self.shape.width,), self._norm, self.shape.eps)
+
+    @torch.inference_mode()
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return the logits of the whole vocabulary, [rows, vocabulary]."""
+        return self._head(hidden)
+
+    @torch.inference_mode()
+    def label_logits(self, hidden: torch.Tensor, tokens: Sequence[int]) -> torch.Tensor:
+        """Return the logits of a few tokens for one state [width]; the rest is never computed."""
+        return self._rows[list(tokens)] @ hidden
+
+    def _attend(
+        self,
+        index: int,
+        block: _Block,
+        x: torch.Tensor,
+        rows: Sequence[Row],
+        slots: torch.Tensor,
+        positions: torch.Tensor,
+        rotations: Mapping[Rope, tuple[torch.Tensor, torch.Tensor]],
+        slab: Slab,
+        masks: dict[tuple[int, int, int | None], torch.Tensor | None],
+    ) -> torch.Tensor:
+        shape = self.shape
+        queries = shape.heads * shape.head_dim
+        shared = shape.kv_heads * shape.head_dim
+        normed = self._normed(x, block.norms["input_layernorm"])
+        q, k, v = torch.split(block.qkv(normed), [queries, shared, shared], dim=-1)
+        q = q.view(-1, shape.heads, shape.head_dim)
+        k = k.view(-1, shape.kv_heads, shape.head_dim)
+        if shape.has_qk_norm:
+            q = functional.rms_norm(q, (shape.head_dim,), block.norms["q_norm"], shape.eps)
+            k = functional.rms_norm(k, (shape.head_dim,), block.norms["k_norm"], shape.eps)
+        cos, sin = rotations[block.layer.rope]
+        q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+        keys, values = slab.keys[index], slab.values[index]
+        keys[slots, :, positions] = k
+        values[slots, :, positions] = v.reshape(-1, shape.kv_heads, shape.head_dim)
+        mixed = torch.empty_like(q)
+        at = 0
+        for row in rows:
+            count = len(row.tokens)
+            end = row.start + count
+            window = block.layer.window
+            begin = max(0, row.start - window + 1) if window else 0
+            key = (row.start - begin, count, window)
+            if key not in masks:
+                masks[key] = _mask(*key)
+            mixed[at : at + count] = functional.scaled_dot_product_attention(
+                q[at : at + count].transpose(0, 1)[None],
+                keys[row.slot, :, begin:end][None],
+                values[row.slot, :, begin:end][None],
+                attn_mask=masks[key],
+                scale=shape.attention_scale,
+                enable_gqa=shape.heads != shape.kv_heads,
+            )[0].transpose(0, 1)
+            at += count
+        return mixed.reshape(-1, queries)
+
+    def _feed(self, block: _Block, x: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+        norms = block.norms
+        if self.shape.is_gemma:
+            x = x + self._normed(attended, norms["post_attention_layernorm"])
+            inner = self._gated(block, self._normed(x, norms["pre_feedforward_layernorm"]))
+            return x + self._normed(inner, norms["post_feedforward_layernorm"])
+        x = x + attended
+        return x + self._gated(block, self._normed(x, norms["post_attention_layernorm"]))
+
+    def _gated(self, block: _Block, x: torch.Tensor) -> torch.Tensor:
+        gate, up = block.gate_up(x).chunk(2, dim=-1)
+        if self.shape.is_gemma:
+            return block.down(functional.gelu(gate, approximate="tanh") * up)
+        return block.down(functional.silu(gate) * up)
+
+    def _normed(self, x: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
+        return functional.rms_norm(x, (self.shape.width,), gain, self.shape.eps)
+
+    def _gain(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight + 1 if self.shape.is_gemma else weight
+
+    def _block(self, index: int, layer: Layer, weights: Weights) -> _Block:
+        name = f"model.layers.{index}."
+
+        def joined(*parts: str) -> Product:
+            weight = torch.cat([weights[f"{name}{part}.weight"]() for part in parts])
+            biased = f"{name}{parts[0]}.bias" in weights
+            bias = (
+                torch.cat([weights[f"{name}{part}.bias"]() for part in parts]) if biased else None
+            )
+            return linear(weight, bias)
+
+        norms = ["input_layernorm", "post_attention_layernorm"]
+        if self.shape.is_gemma:
+            norms += ["pre_feedforward_layernorm", "post_feedforward_layernorm"]
+        gains = {norm: self._gain(weights[f"{name}{norm}.weight"]()) for norm in norms}
+        if self.shape.has_qk_norm:
+            for norm in ("q_norm", "k_norm"):
+                gains[norm] = self._gain(weights[f"{name}self_attn.{norm}.weight"]())
+        return _Block(
+            layer=layer,
+            qkv=joined("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+            out=joined("self_attn.o_proj"),
+            gate_up=joined("mlp.gate_proj", "mlp.up_proj"),
+            down=joined("mlp.down_proj"),
+            norms=gains,
+        )
+
+
+def _rotations(rope: Rope, dim: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    angles = torch.outer(torch.arange(length).float(), torch.tensor(rope.frequencies(dim)))
+    return angles.cos().repeat(1, 2)[:, None], angles.sin().repeat(1, 2)[:, None]
+
+
+def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    first, second = x.chunk(2, dim=-1)
+    return x * cos + torch.cat((-second, first), dim=-1) * sin
+
+
+def _mask(before: int, count: int, window: int | None) -> torch.Tensor | None:
+    """Return who sees whom, [count, before + count]; None when everyone sees everything."""
+    if count == 1:
+        return None
+    distance = torch.arange(before, before + count)[:, None] - torch.arange(before + count)[None]
+    seen = distance >= 0
+    return seen & (distance < window) if window else seen

@@ -1,0 +1,87 @@
+"""From the name of a model to an engine that is ready to start.
+
+Every way in which a model can't be loaded ends here as one `ModelError` with one clear line.
+"""
+
+from pathlib import Path
+
+import psutil
+import torch
+
+from .checkpoint import BrokenCheckpointError, Checkpoint
+from .conversion import MissingExtraError, Progress
+from .decoder import Decoder
+from .engine import Engine
+from .model import TorchModel
+from .shape import Shape, UnsupportedModelError, read_shape
+from .sources import ModelNotFoundError, locate
+from .tokens import FolderTokenizer
+
+_GB = 1e9
+# Memory that Python, torch and their libraries take beside the weights, measured at 0.45 GB.
+_RUNTIME_BYTES = 500_000_000
+
+
+class ModelError(Exception):
+    """The model can't be loaded; the message is one line that says why and what to do."""
+
+
+def load_engine(
+    model: str,
+    *,
+    cache_dir: Path | None,
+    slots: int,
+    reserved: int,
+    context_tokens: int,
+    threads: int,
+    progress: Progress,
+) -> Engine:
+    """Load `model` (a hub id, folder, GGUF file or "bundled") and return its engine, not started.
+
+    `slots` sequences run at once, `reserved` of them never chats; each holds at most
+    `context_tokens`. `threads` 0 leaves the number to torch. `progress(stage, done, total)` is
+    called as things go on. Raises ModelError.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        checkpoint = Checkpoint(locate(model, cache_dir, progress))
+        shape = read_shape(checkpoint.config(), checkpoint.config("generation_config.json"))
+        context_tokens = min(context_tokens, shape.max_tokens)
+        _require_memory(model, checkpoint, shape, slots, context_tokens)
+        progress("loading the weights", 0, 1)
+        decoder = Decoder(shape, checkpoint.weights(torch.float32), context_tokens)
+        tokenizer = FolderTokenizer(checkpoint.folder)
+    except (
+        BrokenCheckpointError,
+        MissingExtraError,
+        ModelNotFoundError,
+        UnsupportedModelError,
+    ) as error:
+        raise ModelError(str(error)) from error
+    except KeyError as error:
+        raise ModelError(f"model {model!r}: the folder has no weight or setting {error}") from error
+    progress("loading the weights", 1, 1)
+    return Engine(
+        TorchModel(decoder, slots, context_tokens),
+        tokenizer,
+        model_name=model,
+        slots=slots,
+        reserved=reserved,
+        context_tokens=context_tokens,
+    )
+
+
+def _require_memory(
+    model: str, checkpoint: Checkpoint, shape: Shape, slots: int, context_tokens: int
+) -> None:
+    weights = checkpoint.count_values() * 4
+    slab = slots * context_tokens * shape.kv_values_per_token * 4
+    free = psutil.virtual_memory().available
+    if weights + slab + _RUNTIME_BYTES > free:
+        raise ModelError(
+            f"model {model!r} needs {weights / _GB:.1f} GB for its weights and up to "
+            f"{slab / _GB:.1f} GB for {slots} slots of {context_tokens} tokens, "
+            f"{free / _GB:.1f} GB are free: lower --context-tokens or --chat-slots, "
+            "or choose a smaller model"
+        )
