@@ -1,0 +1,1 @@
+"""The model server: one language model behind gRPC, answering Sentiment and Chat."""

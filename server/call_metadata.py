@@ -1,0 +1,44 @@
+"""Reads what a caller says beside the message: profile, system prompt, mode.
+
+The one place where the incoming metadata keys are named. Knows nothing of the messages.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .refusal import RefusedError, Violation, refuse_fields
+
+PROFILE_KEY = "tidegate-profile"
+SYSTEM_PROMPT_KEY = "tidegate-system-prompt-bin"
+
+
+@dataclass(frozen=True, slots=True)
+class CallMetadata:
+    """What the metadata asks for; None where it says nothing. The message wins over it."""
+
+    profile: str | None = None
+    system_prompt: str | None = None
+
+
+def read_metadata(pairs: Iterable[tuple[str, str | bytes]]) -> CallMetadata:
+    """Return what `pairs` ask for; where a key comes twice, the last one counts.
+
+    Raises RefusedError (INVALID_ARGUMENT) for a system prompt that is not UTF-8.
+    """
+    said = dict(pairs)
+    profile = said.get(PROFILE_KEY)
+    system_prompt = said.get(SYSTEM_PROMPT_KEY)
+    return CallMetadata(
+        profile=None if profile is None else _text(PROFILE_KEY, profile),
+        system_prompt=None if system_prompt is None else _text(SYSTEM_PROMPT_KEY, system_prompt),
+    )
+
+
+def _text(key: str, value: str | bytes) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        problem = f"byte {error.start} (0x{value[error.start]:02x}) is not UTF-8; UTF-8 is accepted"
+        raise RefusedError(refuse_fields([Violation(key, problem)])) from None

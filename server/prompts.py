@@ -1,0 +1,151 @@
+"""Turns a profile and a caller's words into token ids, fixed part first.
+
+Pure, given a tokenizer. The fixed part and the caller's part are encoded apart, so that the
+fixed ids are the same for every call. A caller's text is always encoded as plain text and
+can't become a border of the prompt. Knows nothing of truncation or of the context's size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from typing_extensions import assert_never
+
+from .engine.sequence import Prompt, Tokenizer
+from .profile import Format, Profile, ProfileError, Template, frame
+
+# Plain lines, for a profile of a base model that has no template of its own.
+_PLAIN = Template(user="用户：{text}\n", assistant="助手：{text}\n\n")
+_BARE = Template(system="{text}", user="{text}", assistant="{text}")
+
+
+class Speaker(Enum):
+    """Who says a turn, as it is named on the wire and in ChatML."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation."""
+
+    speaker: Speaker
+    content: str
+
+
+class PromptWriter:
+    """Writes the prompts of one model, whose own format is `form`."""
+
+    def __init__(self, tokenizer: Tokenizer, form: Format) -> None:
+        self._tokenizer = tokenizer
+        self._form = form
+
+    def write(
+        self, profile: Profile, turns: Sequence[Turn], system_prompt: str | None = None
+    ) -> Prompt:
+        """Return the prompt after which the model writes its answer to the last of `turns`.
+
+        A `system_prompt` replaces the profile's; such a prompt has no fixed part.
+        """
+        fixed = self.fixed(profile, system_prompt)
+        tokens = (*fixed, *self._turns(profile, turns))
+        return Prompt(tokens, fixed=len(fixed) if system_prompt is None else 0)
+
+    def fixed(self, profile: Profile, system_prompt: str | None = None) -> tuple[int, ...]:
+        """Return the ids that every prompt of `profile` begins with."""
+        system = profile.system_prompt if system_prompt is None else system_prompt
+        turns = []
+        for example in profile.examples:
+            answer = profile.word(example.answer) if profile.kind == "classify" else example.answer
+            turns += [Turn(Speaker.USER, example.text), Turn(Speaker.ASSISTANT, answer)]
+        match profile.format or self._form:
+            case "chatml":
+                tokens = self._block("system", system) if system else []
+                for turn in turns:
+                    tokens += self._chatml_turn(profile, turn)
+            case "base":
+                template = profile.template or _PLAIN
+                text = template.system.replace("{text}", system) if system else ""
+                text += "".join(_line(template, turn) for turn in turns)
+                tokens = [*self._beginning(), *self._tokenizer.encode(text)]
+            case other:
+                assert_never(other)
+        return tuple(tokens)
+
+    def label_tokens(self, profile: Profile, file: str) -> tuple[int, ...]:
+        """Return the first token of each label's word, in the order of the labels.
+
+        Raises ProfileError when two of them are the same: one pass couldn't tell them apart.
+        """
+        firsts: dict[int, str] = {}
+        for label in profile.labels:
+            first = self._tokenizer.encode(label.word)[0]
+            if first in firsts:
+                problem = (
+                    f"{label.word!r} and {firsts[first]!r} begin with the same token of this model; "
+                    "words with different first tokens are accepted"
+                )
+                raise ProfileError(file, profile.name, "labels", problem)
+            firsts[first] = label.word
+        return tuple(firsts)
+
+    def check(self, file: str, profile: Profile) -> None:
+        """Raise ProfileError when this model can't use `profile`."""
+        if profile.format == "chatml" and self._form != "chatml":
+            problem = "'chatml': this model has no ChatML tokens; 'base' is accepted"
+            raise ProfileError(file, profile.name, "format", problem)
+        self.label_tokens(profile, file)
+
+    def _turns(self, profile: Profile, turns: Sequence[Turn]) -> list[int]:
+        match profile.format or self._form:
+            case "chatml":
+                tokens: list[int] = []
+                for turn in turns:
+                    tokens += self._chatml_turn(profile, turn)
+                opening = frame((profile.template or _BARE).assistant).before
+                return [
+                    *tokens,
+                    *self._border("<|im_start|>"),
+                    *self._encode(f"assistant\n{opening}"),
+                ]
+            case "base":
+                template = profile.template or _PLAIN
+                lines = "".join(_line(template, turn) for turn in turns)
+                return self._encode(lines + frame(template.assistant).before)
+            case other:
+                assert_never(other)
+
+    def _chatml_turn(self, profile: Profile, turn: Turn) -> list[int]:
+        template = profile.template or _BARE
+        line = template.user if turn.speaker is Speaker.USER else template.assistant
+        return self._block(turn.speaker.value, line.replace("{text}", turn.content))
+
+    def _block(self, speaker: str, content: str) -> list[int]:
+        return [
+            *self._border("<|im_start|>"),
+            *self._encode(f"{speaker}\n{content}"),
+            *self._border("<|im_end|>"),
+            *self._encode("\n"),
+        ]
+
+    def _border(self, token: str) -> list[int]:
+        special = self._tokenizer.special(token)
+        return [] if special is None else [special]
+
+    def _beginning(self) -> list[int]:
+        for token in ("<bos>", "<|begin_of_text|>", "<s>"):
+            special = self._tokenizer.special(token)
+            if special is not None:
+                return [special]
+        return []
+
+    def _encode(self, text: str) -> list[int]:
+        return self._tokenizer.encode(text)
+
+
+def _line(template: Template, turn: Turn) -> str:
+    """Write one turn; a base model's only border is the line, so the content is kept on one."""
+    content = " ".join(part for part in turn.content.splitlines() if part.strip())
+    line = template.user if turn.speaker is Speaker.USER else template.assistant
+    return line.replace("{text}", content)
