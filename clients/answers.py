@@ -1,0 +1,108 @@
+"""What comes back from a call, as frozen values.
+
+Knows nothing about the wire, nor about how an answer was obtained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from tidegate.clients.errors import TidegateError
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a call cost, in tokens of the model that answered it.
+
+    cached_tokens of the prompt_tokens were not computed again.
+    """
+
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    """One label and its probability among the profile's labels, 0 to 1."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The label that a text deserves.
+
+    confidence is how far the best score stands above chance: 0 is a coin's toss, 1 is certain.
+    scores holds every label, best first. profile_version changes when the profile does.
+    truncated: the input was cut before it was judged.
+    """
+
+    label: str
+    confidence: float
+    scores: tuple[LabelScore, ...]
+    profile: str
+    profile_version: str
+    model: str
+    truncated: bool
+    degraded: bool
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifiedItem:
+    """How one item of a bulk stream ended: with a label, or with an error of its own."""
+
+    item_id: str
+    text: str
+    outcome: Classification | TidegateError
+
+
+class FinishReason(str, Enum):
+    """Why a reply ended; UNSPECIFIED is what a degraded reply and a newer server may say."""
+
+    UNSPECIFIED = "unspecified"
+    STOP = "stop"
+    LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole reply.
+
+    degraded: given under load in place of a full reply; then text is one sentence of the input
+    and sentiment is set, which it is in no other reply.
+    """
+
+    text: str
+    finish_reason: FinishReason
+    usage: Usage
+    profile: str
+    profile_version: str
+    model: str
+    degraded: bool
+    truncated: bool
+    sentiment: Classification | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The next piece of a streamed reply, whole characters only."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a streamed reply ended; always its last event. The fields are those of Reply."""
+
+    finish_reason: FinishReason
+    usage: Usage
+    profile: str
+    profile_version: str
+    model: str
+    degraded: bool
+    truncated: bool
+    sentiment: Classification | None

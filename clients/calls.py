@@ -1,0 +1,97 @@
+"""Carries out one call on grpc's blocking stack: its attempts, its deadline, its errors.
+
+Knows nothing about what the messages mean; when to try again is the policy's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Protocol, TypeVar, cast
+
+import grpc
+from tidegate.clients.errors import TidegateError, error_of_call
+from tidegate.clients.patience import Patience
+from tidegate.clients.retry import retrying
+
+CallMetadata = tuple[tuple[str, str], ...]
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+_Response_co = TypeVar("_Response_co", covariant=True)
+
+
+class Incoming(Protocol[_Response_co]):
+    """The reading half of a running call, as the blocking stack gives it."""
+
+    def __iter__(self) -> Iterator[_Response_co]: ...
+    def __next__(self) -> _Response_co: ...
+    def cancel(self) -> object:
+        """End the call on both sides."""
+        ...
+
+
+def answer_of(
+    method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
+    request: _Request,
+    metadata: CallMetadata,
+    patience: Patience,
+    attempts: int,
+) -> _Response:
+    """The one answer of a unary call; raises a TidegateError when no attempt brought one.
+
+    An interrupt while it waits cancels the call.
+    """
+
+    def attempt() -> _Response:
+        call = method.future(request, timeout=patience.left_s(), metadata=metadata)
+        try:
+            return call.result()
+        except grpc.RpcError as error:
+            raise error_of_rpc(error) from error
+        except BaseException:
+            call.cancel()
+            raise
+
+    return retrying(attempts, patience.timeout_s)(attempt)
+
+
+def messages_of(
+    method: grpc.UnaryStreamMultiCallable[_Request, _Response],
+    request: _Request,
+    metadata: CallMetadata,
+    patience: Patience,
+    attempts: int,
+) -> Generator[_Response, None, None]:
+    """The messages of a server stream; only before the first one is it tried again.
+
+    Closing the iterator, or an interrupt, cancels the call.
+    """
+    call: Incoming[_Response] | None = None
+
+    def attempt() -> _Response | None:
+        nonlocal call
+        call = method(request, timeout=patience.left_s(), metadata=metadata)
+        return next_message(call)
+
+    try:
+        message = retrying(attempts, patience.timeout_s)(attempt)
+        while call is not None and message is not None:
+            yield message
+            message = next_message(call)
+    finally:
+        if call is not None:
+            call.cancel()
+
+
+def next_message(call: Incoming[_Response]) -> _Response | None:
+    """The next message; None after the last. Raises a TidegateError if the call failed."""
+    try:
+        return next(call, None)
+    except grpc.RpcError as error:
+        raise error_of_rpc(error) from error
+
+
+def error_of_rpc(error: grpc.RpcError) -> TidegateError:
+    """The typed error for what the blocking stack raised, which is always a call as well."""
+    call = cast("grpc.Call", error)
+    return error_of_call(call.code(), call.details(), call.trailing_metadata() or ())

@@ -1,0 +1,90 @@
+"""What a balancer says of its instances and lanes, as frozen values.
+
+Knows nothing about the wire, nor about how to ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Phase(str, Enum):
+    """Where an instance stands in its life."""
+
+    UNSPECIFIED = "unspecified"
+    COLD = "cold"
+    WARMING = "warming"
+    HOT = "hot"
+    DRAINING = "draining"
+
+
+class Role(str, Enum):
+    """Which calls an instance takes."""
+
+    UNSPECIFIED = "unspecified"
+    BOTH = "both"
+    SENTIMENT = "sentiment"
+    CHAT = "chat"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLoad:
+    """One lane's share of one instance: calls it takes at once, calls this balancer has there."""
+
+    lane: str
+    slots: int
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceStatus:
+    """One instance; slots and in_flight are the sums over its lanes, model is empty if unknown."""
+
+    id: str
+    address: str
+    phase: Phase
+    role: Role
+    model: str
+    slots: int
+    in_flight: int
+    lanes: tuple[LaneLoad, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneCounts:
+    """A lane's calls by how they ended, since the balancer started; each is counted once."""
+
+    offered: int
+    full: int
+    degraded: int
+    shed: int
+    expired: int
+    cancelled: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatus:
+    """One lane: calls that wait, how long a call that comes now would wait, and the counts."""
+
+    lane: str
+    depth: int
+    estimated_wait_s: float
+    counts: LaneCounts
+    shed_by_reason: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """A snapshot, taken at one instant.
+
+    discovery: where instances are learnt from, "consul URL" or "static".
+    version: release of the balancer.
+    """
+
+    instances: tuple[InstanceStatus, ...]
+    lanes: tuple[LaneStatus, ...]
+    discovery: str
+    version: str

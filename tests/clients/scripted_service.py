@@ -1,0 +1,251 @@
+"""A Tidegate service whose answers are written by the test, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+from tidegate.v1 import chat_pb2, fleet_pb2, sentiment_pb2, usage_pb2
+from tidegate.v1.chat_pb2_grpc import ChatServicer, add_ChatServicer_to_server
+from tidegate.v1.fleet_pb2_grpc import FleetServicer, add_FleetServicer_to_server
+from tidegate.v1.sentiment_pb2_grpc import SentimentServicer, add_SentimentServicer_to_server
+
+Trailers = tuple[tuple[str, str | bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A status, and its trailers, with which a call ends."""
+
+    code: grpc.StatusCode
+    message: str = "no"
+    trailers: Trailers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A call as the service saw it."""
+
+    method: str
+    request: object
+    metadata: dict[str, str | bytes]
+    left_s: float | None
+
+
+def rich_status(code: grpc.StatusCode, message: str, *details: object) -> status_pb2.Status:
+    status = status_pb2.Status(code=code.value[0], message=message)
+    for detail in details:
+        status.details.add().Pack(detail)
+    return status
+
+
+def shed(pushback_ms: int, message: str = "the chat lane is full") -> Refusal:
+    """A shed as the balancer sends it."""
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    retry = error_details_pb2.RetryInfo()
+    retry.retry_delay.FromMilliseconds(max(pushback_ms, 0))
+    info = error_details_pb2.ErrorInfo(
+        reason="QUEUE_FULL", domain="tidegate", metadata={"lane": "chat", "queue_depth": "9"}
+    )
+    return Refusal(
+        code,
+        message,
+        (
+            ("grpc-retry-pushback-ms", str(pushback_ms)),
+            (
+                "grpc-status-details-bin",
+                rich_status(code, message, retry, info).SerializeToString(),
+            ),
+        ),
+    )
+
+
+def invalid(field_name: str, wrong: str) -> Refusal:
+    code, message = grpc.StatusCode.INVALID_ARGUMENT, f"{field_name}: {wrong}"
+    bad = error_details_pb2.BadRequest()
+    bad.field_violations.add(field=field_name, description=wrong)
+    details = rich_status(code, message, bad).SerializeToString()
+    return Refusal(code, message, (("grpc-status-details-bin", details),))
+
+
+def classified(label: str = "正面", score: float = 0.99) -> sentiment_pb2.ClassifyResponse:
+    return sentiment_pb2.ClassifyResponse(
+        label=label,
+        confidence=2 * score - 1,
+        scores=[
+            sentiment_pb2.LabelScore(label=label, score=score),
+            sentiment_pb2.LabelScore(label="other", score=1 - score),
+        ],
+        profile="sentiment",
+        profile_version="0123456789ab",
+        model="scripted",
+        usage=usage_pb2.Usage(prompt_tokens=30, cached_tokens=20),
+    )
+
+
+def ended() -> chat_pb2.ReplyEnd:
+    return chat_pb2.ReplyEnd(
+        finish_reason=chat_pb2.FINISH_REASON_STOP,
+        usage=usage_pb2.Usage(prompt_tokens=30, cached_tokens=20, completion_tokens=2),
+        profile="chat",
+        profile_version="ba9876543210",
+        model="scripted",
+    )
+
+
+class Service(SentimentServicer, ChatServicer, FleetServicer):
+    """Answers well, unless `refusals` holds a status for the next call.
+
+    Bulk items whose text is "bad" get an error of their own. A text "hang" is answered by
+    its first message and then by nothing until the caller goes, which sets `cancelled`.
+    """
+
+    def __init__(self) -> None:
+        self.seen: list[Seen] = []
+        self.refusals: deque[Refusal] = deque()
+        self.refuse_after_first: Refusal | None = None
+        self.leave_out_end = False
+        self.hanging = asyncio.Event()
+        self.cancelled = asyncio.Event()
+        self.deltas = ["你好", "，世界"]
+        self.address = ""
+        self.phase = fleet_pb2.PHASE_HOT
+        self.items_under_way = 0
+        self.most_items_under_way = 0
+
+    async def _arrive(self, method: str, request: object, context: grpc.aio.ServicerContext):
+        self.seen.append(
+            Seen(method, request, dict(context.invocation_metadata()), context.time_remaining())
+        )
+        if self.refusals:
+            refusal = self.refusals.popleft()
+            await context.abort(refusal.code, refusal.message, refusal.trailers)
+
+    async def _hang(self) -> None:
+        self.hanging.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.cancelled.set()
+
+    async def Classify(self, request, context):  # noqa: N802
+        await self._arrive("Classify", request, context)
+        if request.text == "hang":
+            await self._hang()
+        return classified("负面" if "差" in request.text else "正面")
+
+    async def ClassifyStream(self, request_iterator, context):  # noqa: N802
+        await self._arrive("ClassifyStream", None, context)
+        held: list[sentiment_pb2.ClassifyStreamResponse] = []
+        async for item in request_iterator:
+            self.seen.append(Seen("item", item, {}, None))
+            response = sentiment_pb2.ClassifyStreamResponse(item_id=item.item_id)
+            if item.request.text == "bad":
+                response.error.CopyFrom(
+                    rich_status(grpc.StatusCode.INVALID_ARGUMENT, "text: is bad")
+                )
+            else:
+                response.answer.CopyFrom(
+                    classified("负面" if "差" in item.request.text else "正面")
+                )
+            held.append(response)
+            # Answered in pairs, the later one first: the order is not that of the items.
+            if item.request.text == "slow" and len(held) == 1:
+                continue
+            while held:
+                yield held.pop()
+            if self.refuse_after_first is not None:
+                refusal = self.refuse_after_first
+                await context.abort(refusal.code, refusal.message, refusal.trailers)
+            if item.request.text == "hang":
+                await self._hang()
+        while held:
+            yield held.pop()
+
+    async def Reply(self, request, context):  # noqa: N802
+        await self._arrive("Reply", request, context)
+        end = ended()
+        return chat_pb2.ReplyResponse(
+            text="".join(self.deltas),
+            finish_reason=end.finish_reason,
+            usage=end.usage,
+            profile=end.profile,
+            profile_version=end.profile_version,
+            model=end.model,
+        )
+
+    async def StreamReply(self, request, context):  # noqa: N802
+        await self._arrive("StreamReply", request, context)
+        text = request.text or request.turns[-1].content
+        async for delta in self._write(text, context):
+            yield chat_pb2.StreamReplyResponse(delta=delta)
+        if not self.leave_out_end:
+            yield chat_pb2.StreamReplyResponse(end=ended())
+
+    async def JudgeAndReply(self, request, context):  # noqa: N802
+        await self._arrive("JudgeAndReply", request, context)
+        yield chat_pb2.JudgeAndReplyResponse(sentiment=classified())
+        async for delta in self._write(request.text, context):
+            yield chat_pb2.JudgeAndReplyResponse(delta=delta)
+        yield chat_pb2.JudgeAndReplyResponse(end=ended())
+
+    async def _write(self, text: str, context: grpc.aio.ServicerContext) -> AsyncIterator[str]:
+        for delta in self.deltas:
+            yield delta
+            if text == "hang":
+                await self._hang()
+            if self.refuse_after_first is not None:
+                refusal = self.refuse_after_first
+                await context.abort(refusal.code, refusal.message, refusal.trailers)
+
+    async def GetStatus(self, request, context):  # noqa: N802
+        await self._arrive("GetStatus", request, context)
+        return fleet_pb2.GetStatusResponse(
+            instances=[
+                fleet_pb2.InstanceStatus(
+                    id="tidegate-here-50061",
+                    address="127.0.0.1:50061",
+                    phase=self.phase,
+                    role=fleet_pb2.ROLE_BOTH,
+                    model="scripted",
+                    slots=12,
+                    in_flight=3,
+                    lanes=[
+                        fleet_pb2.LaneLoad(lane="sentiment", slots=8, in_flight=2),
+                        fleet_pb2.LaneLoad(lane="chat", slots=4, in_flight=1),
+                    ],
+                )
+            ],
+            lanes=[
+                fleet_pb2.LaneStatus(
+                    lane="chat",
+                    depth=2,
+                    estimated_wait_ms=1500,
+                    counts=fleet_pb2.LaneCounts(offered=9, full=5, shed=1),
+                    shed_by_reason={"QUEUE_FULL": 1},
+                )
+            ],
+            discovery="static",
+            version="0.1.0",
+        )
+
+
+@asynccontextmanager
+async def running_service() -> AsyncIterator[Service]:
+    """The service on a port of its own, in this loop."""
+    scripted = Service()
+    server = grpc.aio.server()
+    add_SentimentServicer_to_server(scripted, server)
+    add_ChatServicer_to_server(scripted, server)
+    add_FleetServicer_to_server(scripted, server)
+    scripted.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    try:
+        yield scripted
+    finally:
+        await server.stop(None)

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+
+import grpc
+import pytest
+import pytest_asyncio
+from tidegate.clients import (
+    Classification,
+    Client,
+    DeadlineExceeded,
+    Delta,
+    End,
+    InvalidInput,
+    Overloaded,
+    Phase,
+    ServerFailure,
+    Unavailable,
+)
+
+from .scripted_service import Refusal, Service, invalid, shed
+from .shell import until
+
+
+@pytest_asyncio.fixture
+async def client(service: Service) -> AsyncIterator[Client]:
+    """The service runs in this loop, so every call of this client is made in a thread."""
+    with Client(service.address, timeout_s=10.0) as opened:
+        yield opened
+
+
+async def test_every_method_answers_as_the_async_ones(client: Client) -> None:
+    def use() -> None:
+        assert client.classify("太差了").label == "负面"
+        assert client.reply("你好").text == "你好，世界"
+        assert list(client.stream_reply("你好"))[:-1] == [Delta("你好"), Delta("，世界")]
+        kinds = [type(event) for event in client.judge_and_reply("你好")]
+        assert kinds == [Classification, Delta, Delta, End]
+        assert client.status().instances[0].phase is Phase.HOT
+
+    await asyncio.to_thread(use)
+
+
+async def test_a_shed_is_retried_as_the_pushback_says(client: Client, service: Service) -> None:
+    service.refusals.extend([shed(10), shed(10)])
+    assert (await asyncio.to_thread(client.classify, "好")).label == "正面"
+    service.refusals.extend([shed(1)] * 20)
+    with pytest.raises(Overloaded):
+        await asyncio.to_thread(client.classify, "好")
+    assert len(service.seen) == 6
+
+
+async def test_bad_input_names_the_field(client: Client, service: Service) -> None:
+    service.refusals.append(invalid("text", "is blank"))
+    with pytest.raises(InvalidInput) as caught:
+        await asyncio.to_thread(client.classify, " ")
+    assert caught.value.violations[0].field == "text"
+
+
+async def test_a_call_out_of_time_says_so(client: Client) -> None:
+    with pytest.raises(DeadlineExceeded):
+        await asyncio.to_thread(client.classify, "hang", timeout_s=0.1)
+
+
+async def test_a_stream_is_retried_only_before_its_first_message(
+    client: Client, service: Service
+) -> None:
+    service.refusals.append(shed(10))
+    assert len(await asyncio.to_thread(list, client.stream_reply("你好"))) == 3
+    service.refuse_after_first = Refusal(grpc.StatusCode.UNAVAILABLE, "lost")
+    with pytest.raises(Unavailable, match="lost"):
+        await asyncio.to_thread(list, client.stream_reply("你好"))
+    assert len(service.seen) == 3
+
+
+async def test_a_stream_without_its_end_is_a_failure(client: Client, service: Service) -> None:
+    service.leave_out_end = True
+    with pytest.raises(ServerFailure, match="before its last message"):
+        await asyncio.to_thread(list, client.stream_reply("你好"))
+
+
+async def test_closing_a_stream_cancels_it_upstream(client: Client, service: Service) -> None:
+    events = client.stream_reply("hang")
+    assert await asyncio.to_thread(next, events) == Delta("你好")
+    await asyncio.to_thread(events.close)
+    await asyncio.wait_for(service.cancelled.wait(), 5)
+
+
+async def test_every_item_gets_its_own_outcome(client: Client, service: Service) -> None:
+    service.refusals.append(shed(5))
+    texts = ["slow", "太差了", "bad", "\udce4", "好"]
+    outcomes = await asyncio.to_thread(list, client.classify_many(texts))
+    by_text = {outcome.text: outcome.outcome for outcome in outcomes}
+    assert set(by_text) == set(texts)
+    assert isinstance(by_text["bad"], InvalidInput)
+    assert isinstance(by_text["\udce4"], InvalidInput)
+    assert isinstance(by_text["太差了"], Classification)
+    assert by_text["太差了"].label == "负面"
+
+
+async def test_many_items_pass_through_a_small_window(client: Client) -> None:
+    taken = 0
+
+    def items() -> Iterator[str]:
+        nonlocal taken
+        for _ in range(500):
+            taken += 1
+            yield "好"
+
+    def use() -> int:
+        answered = 0
+        for _ in client.classify_many(items(), window=8):
+            answered += 1
+            assert taken - answered <= 8
+        return answered
+
+    assert await asyncio.to_thread(use) == 500
+
+
+async def test_what_the_items_raise_comes_after_their_answers(client: Client) -> None:
+    def items() -> Iterator[str]:
+        yield "a"
+        raise LookupError("no more")
+
+    outcomes = client.classify_many(items())
+    assert (await asyncio.to_thread(next, outcomes)).text == "a"
+    with pytest.raises(LookupError, match="no more"):
+        await asyncio.to_thread(next, outcomes)
+
+
+async def test_a_bulk_stream_leaves_no_thread_behind(client: Client, service: Service) -> None:
+    before = threading.active_count()
+    outcomes = client.classify_many(["hang"] * 200, window=4)
+    await asyncio.to_thread(next, outcomes)
+    await asyncio.to_thread(outcomes.close)
+    await asyncio.wait_for(service.cancelled.wait(), 5)
+    # One thread stays: the one of asyncio.to_thread itself.
+    await until(lambda: threading.active_count() <= before + 1)
+
+
+async def test_a_closed_client_says_how_to_open_it(service: Service) -> None:
+    with pytest.raises(RuntimeError, match="use it inside `with Client"):
+        Client(service.address).status()
