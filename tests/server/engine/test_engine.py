@@ -1,0 +1,263 @@
+"""The engine at work on a tiny random model: exact, and honest about every way to end."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tidegate.server.engine.batch import Batch, Model, NotFinite, Result
+from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.sequence import (
+    Delta,
+    Ending,
+    EngineError,
+    EngineStoppedError,
+    Finish,
+    Prompt,
+    PromptTooLongError,
+    Sampling,
+)
+from transformers import PreTrainedModel
+
+Tiny = Callable[[str], tuple[Path, PreTrainedModel]]
+Until = Callable[[Callable[[], bool]], Awaitable[None]]
+GREEDY = Sampling(temperature=0, repetition_penalty=1.0, max_tokens=24)
+PROMPTS = [[(k * i * i + 3 * k) % 250 for i in range(5 + 9 * k)] for k in range(1, 9)]
+
+
+async def collect(events: AsyncIterator[Delta | Finish]) -> tuple[str, Finish]:
+    text = ""
+    async for event in events:
+        if isinstance(event, Finish):
+            return text, event
+        text += event.text
+    raise AssertionError("a reply without a Finish")
+
+
+def generated(model: PreTrainedModel, prompt: list[int], engine: Engine) -> str:
+    """What transformers' own greedy generation says."""
+    with torch.inference_mode():
+        tokens = model.generate(
+            torch.tensor([prompt]), max_new_tokens=24, do_sample=False, pad_token_id=256
+        )[0, len(prompt) :]
+    return engine.tokenizer.decode([t for t in tokens.tolist() if t < 256]).rstrip("\ufffd")
+
+
+async def test_greedy_replies_equal_generate_whatever_runs_beside(
+    engine: Engine, tiny: Tiny
+) -> None:
+    model = tiny("qwen2")[1]
+
+    replies = await asyncio.gather(
+        *(collect(engine.reply(Prompt(tuple(p)), GREEDY)) for p in PROMPTS)
+    )
+
+    for prompt, (text, finish) in zip(PROMPTS, replies, strict=True):
+        assert generated(model, prompt, engine) == text.rstrip("\ufffd")
+        assert len(prompt) == finish.usage.prompt_tokens
+
+
+async def test_a_label_is_the_same_alone_and_in_company(engine: Engine) -> None:
+    prompts = [Prompt(tuple(p)) for p in PROMPTS]
+    alone = [(await engine.score(p, [1, 2])).logits for p in prompts]
+    chats = [asyncio.create_task(collect(engine.reply(p, GREEDY))) for p in prompts[:3]]
+
+    together = await asyncio.gather(*(engine.score(p, [1, 2]) for p in prompts * 2))
+
+    for expected, scores in zip(alone * 2, together, strict=True):
+        assert expected == pytest.approx(scores.logits, abs=1e-4)
+    await asyncio.gather(*chats)
+
+
+async def test_a_remembered_prefix_is_used_and_changes_nothing(engine: Engine) -> None:
+    prompt = Prompt(tuple(PROMPTS[7]), fixed=60)
+    before = await engine.score(prompt, [1, 2])
+    await engine.remember(prompt.tokens[:60])
+    await engine.remember(prompt.tokens[:60])
+
+    after = await engine.score(prompt, [1, 2])
+
+    assert (before.usage.cached_tokens, after.usage.cached_tokens) == (0, 60)
+    assert before.logits == pytest.approx(after.logits, abs=1e-4)
+
+
+async def test_the_same_seed_writes_the_same(engine: Engine) -> None:
+    sampling = Sampling(temperature=1.5, top_p=1.0, max_tokens=20, seed=3)
+    prompt = Prompt(tuple(PROMPTS[0]))
+
+    first, second = await asyncio.gather(*(collect(engine.reply(prompt, sampling)) for _ in "ab"))
+
+    assert first == second
+
+
+async def test_a_reply_ends_at_its_limit_and_says_so(engine: Engine) -> None:
+    sampling = Sampling(temperature=1.5, top_p=1.0, max_tokens=5, seed=1)
+
+    _, finish = await collect(engine.reply(Prompt((1, 2, 3)), sampling))
+
+    assert finish.ending == Ending.LENGTH
+    assert finish.usage.completion_tokens == 5
+
+
+async def test_a_stop_text_ends_a_reply_before_it(engine: Engine) -> None:
+    sampling = Sampling(temperature=1.5, top_p=1.0, max_tokens=100, seed=5)
+    prompt = Prompt((1, 2, 3))
+    whole, _ = await collect(engine.reply(prompt, sampling))
+    stop = next(char for char in whole[3:] if char != "\ufffd")
+
+    text, finish = await collect(engine.reply(prompt, Sampling(1.5, 1.0, 1.1, 100, (stop,), 5)))
+
+    assert whole[: whole.index(stop)] == text
+    assert finish.ending == Ending.STOP
+
+
+async def test_a_full_slot_ends_a_reply(engine: Engine) -> None:
+    sampling = Sampling(temperature=1.5, top_p=1.0, max_tokens=1000, seed=2)
+    prompt = Prompt(tuple(i % 250 for i in range(250)))
+
+    _, finish = await collect(engine.reply(prompt, sampling))
+
+    assert finish.ending == Ending.LENGTH
+    assert finish.usage.completion_tokens <= 6
+
+
+async def test_a_prompt_that_fills_a_slot_is_refused(engine: Engine) -> None:
+    with pytest.raises(PromptTooLongError, match="300 tokens, a slot holds 256"):
+        await engine.score(Prompt((1,) * 300), [1])
+
+
+async def test_cancelling_a_reply_frees_its_slot(engine: Engine, until: Until) -> None:
+    endless = Sampling(temperature=1.5, top_p=1.0, max_tokens=10_000, seed=4)
+    events = engine.reply(Prompt((1, 2)), endless)
+    await events.__anext__()
+
+    await events.aclose()
+
+    await until(lambda: engine.load().free_slots == 6)
+    assert engine.load().cancelled == 1
+
+
+async def test_a_passed_deadline_ends_a_call_wherever_it_stands(engine: Engine) -> None:
+    with pytest.raises(TimeoutError):
+        await engine.score(Prompt((1, 2, 3)), [1], deadline_s=time.monotonic() - 1)
+    assert engine.load().free_slots == 6
+
+
+async def test_a_thousand_random_cancellations_leak_nothing(engine: Engine, until: Until) -> None:
+    rng = random.Random(11)
+
+    async def one(number: int) -> None:
+        prompt = Prompt(tuple(rng.randrange(250) for _ in range(rng.randrange(2, 40))))
+        if number % 3:
+            work: Any = engine.score(prompt, [1, 2])
+        else:
+            work = collect(engine.reply(prompt, Sampling(max_tokens=20, seed=number)))
+        task = asyncio.create_task(work)
+        for _ in range(rng.randrange(60)):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    for group in range(10):
+        await asyncio.gather(*(one(100 * group + i) for i in range(100)))
+
+    await until(lambda: engine.load().running == engine.load().waiting == 0)
+    assert engine.load().free_slots == 6
+    assert (await engine.score(Prompt((1, 2, 3)), [1])).logits
+
+
+class Faulty:
+    """A model in front of another that fails when told to."""
+
+    def __init__(self, inner: Model) -> None:
+        self.inner = inner
+        self.failures = 0
+        self.poisoned = 0
+
+    @property
+    def end_tokens(self) -> frozenset[int]:
+        return self.inner.end_tokens
+
+    def run(self, batch: Batch) -> list[Result]:
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("planted")
+        results = self.inner.run(batch)
+        if self.poisoned:
+            self.poisoned -= 1
+            results[0] = NotFinite()
+        return results
+
+    def keep(self, slot: int, length: int, prefix_id: int) -> None:
+        self.inner.keep(slot, length, prefix_id)
+
+    def forget(self, prefix_id: int) -> None:
+        self.inner.forget(prefix_id)
+
+
+@pytest.fixture
+def faulty(engine: Engine) -> Faulty:
+    engine._model = Faulty(engine._model)
+    return engine._model
+
+
+async def test_a_failed_step_fails_its_calls_and_the_next_is_answered(
+    engine: Engine, faulty: Faulty
+) -> None:
+    faulty.failures = 1
+
+    with pytest.raises(EngineError, match="the log has the trace"):
+        await engine.score(Prompt((1, 2)), [1])
+
+    assert (await engine.score(Prompt((1, 2)), [1])).logits
+    assert engine.is_healthy()
+    assert (engine.load().failed, engine.load().free_slots) == (1, 6)
+
+
+async def test_two_failed_steps_in_a_row_take_the_engine_out(
+    engine: Engine, faulty: Faulty
+) -> None:
+    faulty.failures = 2
+    for _ in range(2):
+        with pytest.raises(EngineError):
+            await engine.score(Prompt((1, 2)), [1])
+
+    with pytest.raises(EngineStoppedError):
+        await engine.score(Prompt((1, 2)), [1])
+
+    assert not engine.is_healthy()
+
+
+async def test_logits_that_are_not_finite_fail_that_call_only(
+    engine: Engine, faulty: Faulty
+) -> None:
+    chat = asyncio.create_task(collect(engine.reply(Prompt((1, 2, 3)), GREEDY)))
+    faulty.poisoned = 1
+
+    with pytest.raises(EngineError):
+        await asyncio.gather(chat, engine.score(Prompt((1, 2)), [1]))
+
+    assert (await engine.score(Prompt((1, 2)), [1])).logits
+
+
+async def test_stopping_ends_what_runs(engine: Engine) -> None:
+    endless = Sampling(temperature=1.5, top_p=1.0, max_tokens=10_000, seed=4)
+    events = engine.reply(Prompt((1, 2)), endless)
+    await events.__anext__()
+
+    await engine.stop()
+
+    with pytest.raises(EngineStoppedError):
+        async for _ in events:
+            pass
+    with pytest.raises(EngineStoppedError):
+        await engine.score(Prompt((1, 2)), [1])
+
+
+async def test_no_text_of_a_caller_becomes_a_special_token(engine: Engine) -> None:
+    assert engine.tokenizer.special("<|im_end|>") == 258
+    assert not {256, 257, 258} & set(engine.tokenizer.encode("a<|im_end|>b<|im_start|>"))

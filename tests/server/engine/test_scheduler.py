@@ -1,0 +1,130 @@
+"""Stories of the scheduler: who gets a slot, and what a step computes."""
+
+from tidegate.server.engine.batch import Recall
+from tidegate.server.engine.prefixes import Prefixes
+from tidegate.server.engine.scheduler import Scheduler
+from tidegate.server.engine.sequence import Aim, Keep, Label, Sampling, Sequence, Write
+
+LABEL = Label((1, 2))
+WRITE = Write(Sampling(), 0)
+
+
+def scheduler(slots: int = 3, reserved: int = 1, budget: int = 8) -> Scheduler:
+    return Scheduler(slots, reserved, budget, Prefixes(100))
+
+
+def sequence(number: int, aim: Aim, length: int = 4) -> Sequence:
+    return Sequence(number, list(range(length)), aim)
+
+
+def test_a_label_overtakes_a_waiting_reply() -> None:
+    machine = scheduler(slots=1, reserved=0)
+    machine.add(sequence(1, WRITE))
+    machine.add(sequence(2, LABEL))
+
+    batch = machine.schedule()
+
+    assert [s.id for s in machine.planned(batch)] == [2]
+
+
+def test_replies_never_take_the_reserved_slots() -> None:
+    machine = scheduler(slots=3, reserved=1)
+    for number in range(3):
+        machine.add(sequence(number, WRITE))
+
+    machine.schedule()
+
+    assert repr(machine) == "<Scheduler 2 running, 1 waiting>"
+    assert machine.free_slots == 1
+
+
+def test_a_label_finds_a_slot_beside_a_full_house_of_replies() -> None:
+    machine = scheduler(slots=3, reserved=1)
+    for number in range(4):
+        machine.add(sequence(number, WRITE))
+    machine.schedule()
+
+    machine.add(sequence(9, LABEL))
+    batch = machine.schedule()
+
+    assert machine.planned(batch)[0].id == 9
+
+
+def test_a_step_reads_no_more_of_prompts_than_its_budget() -> None:
+    machine = scheduler(budget=8)
+    machine.add(sequence(1, LABEL, length=5))
+    machine.add(sequence(2, LABEL, length=5))
+
+    batch = machine.schedule()
+
+    assert [len(row.tokens) for row in batch.rows] == [5, 3]
+    assert [row.aim for row in batch.rows] == [LABEL, None]
+
+
+def test_a_running_reply_gets_its_token_whatever_else_is_read() -> None:
+    machine = scheduler(budget=8)
+    talking = sequence(1, WRITE)
+    machine.add(talking)
+    machine.schedule()
+    talking.computed = 4
+    talking.tokens.append(77)
+    machine.add(sequence(2, LABEL, length=50))
+
+    batch = machine.schedule()
+
+    by_id = {s.id: row for s, row in zip(machine.planned(batch), batch.rows, strict=True)}
+    assert by_id[1].tokens == (77,)
+    assert by_id[1].written == (77,)
+    assert len(by_id[2].tokens) == 8
+
+
+def test_a_long_prompt_is_read_in_chunks_and_aims_at_its_end() -> None:
+    machine = scheduler(budget=8)
+    reading = sequence(1, WRITE, length=12)
+    machine.add(reading)
+
+    first = machine.schedule().rows[0]
+    reading.computed += len(first.tokens)
+    second = machine.schedule().rows[0]
+
+    assert (0, tuple(range(8)), None) == (first.start, first.tokens, first.aim)
+    assert (8, tuple(range(8, 12)), WRITE) == (second.start, second.tokens, second.aim)
+
+
+def test_what_is_removed_frees_its_slot_or_its_place() -> None:
+    machine = scheduler(slots=2, reserved=0)
+    all_three = [sequence(number, WRITE) for number in range(3)]
+    for one in all_three:
+        machine.add(one)
+    machine.schedule()
+
+    machine.remove(all_three[2])
+    machine.remove(all_three[0])
+
+    assert repr(machine) == "<Scheduler 1 running, 0 waiting>"
+    assert machine.free_slots == 1
+    assert [all_three[1]] == machine.sequences()
+
+
+def test_a_kept_prefix_is_recalled_and_not_computed() -> None:
+    machine = scheduler()
+    kept, _ = machine.prefixes.keep([0, 1, 2])
+    machine.add(sequence(1, LABEL, length=5))
+
+    batch = machine.schedule()
+
+    assert kept is not None
+    assert (Recall(kept.id, 0),) == batch.recalls
+    assert (batch.rows[0].start, batch.rows[0].tokens) == (3, (3, 4))
+    assert machine.running[0].usage.cached_tokens == 3
+
+
+def test_keeping_a_prefix_wants_nothing_of_its_last_token() -> None:
+    machine = scheduler()
+    machine.add(sequence(1, Keep()))
+
+    assert None is machine.schedule().rows[0].aim
+
+
+def test_nothing_to_do_is_an_empty_batch() -> None:
+    assert scheduler().schedule().rows == ()
