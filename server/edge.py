@@ -34,7 +34,8 @@ log = structlog.get_logger()
 
 # Messages are read and written by the services themselves, see decoding.py.
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
-Handlers: TypeAlias = Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Handlers: TypeAlias = Mapping[str, Handler]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,12 @@ class Edge:
         self._admission = admission
         self._clock = clock
         self._jitter = jitter
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Wait until no call holds a slot; the last status may still be on its way."""
+        await self._idle.wait()
 
     @asynccontextmanager
     async def call(self, lane: Lane, context: Context) -> AsyncIterator[Arrival]:
@@ -79,6 +86,8 @@ class Edge:
                 yield Arrival(deadline_s, read_metadata(context.invocation_metadata() or ()))
             finally:
                 permit.give_back(self._clock())
+                if self._admission.is_idle:
+                    self._idle.set()
         except Exception as error:
             if context.cancelled():
                 raise asyncio.CancelledError from error
@@ -108,6 +117,7 @@ class Edge:
         verdict = self._admission.offer(lane, now_s=now_s, jitter=self._jitter())
         if isinstance(verdict, Refusal):
             raise RefusedError(verdict)
+        self._idle.clear()
         return verdict
 
 

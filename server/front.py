@@ -4,11 +4,10 @@ Knows nothing of what the methods do.
 """
 
 import secrets
-from typing import Any
 
 import grpc
 
-from .edge import Context, Handlers
+from .edge import Context, Handler, Handlers
 from .lane import Role
 from .refusal import Reason, Refusal
 
@@ -24,10 +23,8 @@ class Front(grpc.GenericRpcHandler):
 
     def __init__(self, role: Role) -> None:
         self._warming = tuple(f"/{lane.service}/" for lane in role.lanes)
-        self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
-        self._refusing: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
-            _refuse_warming
-        )
+        self._handlers: dict[str, Handler] = {}
+        self._refusing: Handler = grpc.stream_stream_rpc_method_handler(_refuse_warming)
         self._is_open = False
 
     def add(self, handlers: Handlers) -> None:
@@ -38,9 +35,7 @@ class Front(grpc.GenericRpcHandler):
         """Everything has been added: an unknown method of a lane is now unknown."""
         self._is_open = True
 
-    def service(
-        self, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":
         """Return the handler of the method that is called, or None if there is none."""
         path = handler_call_details.method
         handler = self._handlers.get(path)

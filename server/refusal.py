@@ -20,6 +20,12 @@ DOMAIN = "tidegate"
 # No hint is longer: after half a minute the load is another one.
 LONGEST_PUSHBACK_S = 30.0
 
+# Callers accept 8 KB of trailers, and a Chinese character takes up to 9 bytes of
+# `grpc-message` and 8 of the details. These keep the worst case below that.
+_MOST_VIOLATIONS = 4
+_LONGEST_PROBLEM = 150
+_LONGEST_MESSAGE = 300
+
 
 class Reason(Enum):
     """Why a call has no answer; the name is the `reason` of google.rpc.ErrorInfo."""
@@ -115,9 +121,19 @@ class Refusal:
 
 
 def refuse_fields(violations: Sequence[Violation]) -> Refusal:
-    """Return the refusal of a call with wrong fields; the message tells all of them."""
-    message = "; ".join(str(one) for one in violations)
-    return Refusal(Reason.INVALID_ARGUMENT, message, violations=violations)
+    """Return the refusal of a call with wrong fields: the first of them, and how many more."""
+    told = [
+        Violation(_clip(one.field, _LONGEST_PROBLEM), _clip(one.problem, _LONGEST_PROBLEM))
+        for one in violations[:_MOST_VIOLATIONS]
+    ]
+    message = _clip("; ".join(str(one) for one in told), _LONGEST_MESSAGE)
+    if len(violations) > len(told):
+        message += f"; and {len(violations) - len(told)} more"
+    return Refusal(Reason.INVALID_ARGUMENT, message, violations=told)
+
+
+def _clip(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def refuse_broken(error_id: str) -> Refusal:

@@ -1,0 +1,98 @@
+"""Puts together what answers calls once the model is there: profiles, judge, replier, services.
+
+The wiring only; every part knows its own work.
+"""
+
+from pathlib import Path
+
+from .builtin_profiles import builtin_profiles, model_format
+from .chat import ChatService
+from .config import ServerSettings
+from .edge import Edge, Handlers
+from .engine.engine import Engine
+from .engine.sequence import Sampling
+from .judge import Judge
+from .lane import Lane, Role
+from .preparation import Preparations
+from .profile import Kind, ProfileError
+from .profile_folder import ProfileFolder
+from .profiles import ProfileStore
+from .prompts import PromptWriter, Speaker, Turn
+from .replier import Replier
+from .sentiment import SentimentService
+from .start_error import StartError
+from .validation import ChatCall, ClassifyCall, Validation
+
+# Long enough to be cut, so that the segmenter's dictionary is loaded before the first caller.
+_WARM_UP_TEXT = "今天的实验终于成功了，太棒了！" * 40
+
+
+class Answering:
+    """Everything that answers calls by one engine. Raises StartError for unusable profiles."""
+
+    def __init__(self, settings: ServerSettings, engine: Engine, edge: Edge) -> None:
+        self._lanes = Role(settings.role).lanes
+        form = model_format(engine.tokenizer)
+        writer = PromptWriter(engine.tokenizer, form)
+        folder = None if settings.profiles is None else ProfileFolder(settings.profiles)
+        self.profiles = ProfileStore(builtin_profiles(form), folder, writer.check)
+        try:
+            self.profiles.load()
+        except ProfileError as error:
+            raise StartError(str(error)) from None
+        self._defaults: dict[Kind, str] = {
+            "classify": settings.default_sentiment_profile,
+            "chat": settings.default_chat_profile,
+        }
+        self._check_default("default_sentiment_profile", "classify")
+        self._check_default("default_chat_profile", "chat")
+        validation = Validation(self.profiles, self._defaults, settings.max_text_characters)
+        self._preparations = Preparations(engine, writer)
+        self._judge = Judge(engine, writer, self._preparations)
+        self._replier = Replier(engine, writer, self._preparations)
+        self._sentiment = SentimentService(edge, self.profiles, validation, self._judge)
+        self._chat = ChatService(edge, self.profiles, validation, self._judge, self._replier)
+
+    def handlers(self) -> Handlers:
+        """Return the handlers of the role's lanes, by the paths of their methods."""
+        handlers = dict(self._sentiment.handlers()) if Lane.SENTIMENT in self._lanes else {}
+        if Lane.CHAT in self._lanes:
+            handlers.update(self._chat.handlers())
+        return handlers
+
+    async def warm_up(self) -> None:
+        """Prepare every profile, then answer one call of each kind. Raises StartError."""
+        try:
+            for profile in self.profiles.all():
+                await self._preparations.prepare(profile)
+        except ProfileError as error:
+            raise StartError(str(error)) from None
+        classify = self.profiles.find(self._defaults["classify"])
+        if classify is not None:
+            await self._judge.judge(ClassifyCall(_WARM_UP_TEXT, classify), None)
+        chat = self.profiles.find(self._defaults["chat"])
+        if chat is not None and Lane.CHAT in self._lanes:
+            turns = (Turn(Speaker.USER, _WARM_UP_TEXT),)
+            call = ChatCall(turns, chat, Sampling(max_tokens=2))
+            async for _ in self._replier.reply(call, None):
+                pass
+
+    async def stop(self) -> None:
+        """Give up what goes on in the background."""
+        await self._preparations.stop()
+
+    def _check_default(self, setting: str, kind: Kind) -> None:
+        name = self._defaults[kind]
+        if name not in self.profiles.names(kind):
+            there_are = ", ".join(self.profiles.names(kind))
+            raise StartError(f"{setting}: {name!r}; of kind '{kind}' there are: {there_are}")
+
+
+def check_folder(folder: Path | None) -> None:
+    """Raise StartError for a broken profile file, seconds before the model is there to use it."""
+    if folder is None:
+        return
+    try:
+        ProfileStore({}, ProfileFolder(folder), lambda _file, _profile: None).load()
+    except (OSError, ProfileError) as error:
+        raise StartError(str(error)) from None

@@ -1,0 +1,189 @@
+"""The settings of the server: one frozen object from flags, environment and a TOML file.
+
+The only module that reads the environment.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+from pydantic import DirectoryPath, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_PREFIX = "TIDEGATE_SERVER_"
+_PROGRAM = "tidegate-server"
+
+
+class ServerSettings(BaseSettings):
+    """Settings of `tidegate-server`, in the order in which `--help` tells them."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=_PREFIX, cli_kebab_case=True, allow_inf_nan=False
+    )
+
+    config: Path | None = Field(
+        None, description="TOML file with any of these settings, by their names with underscores."
+    )
+    model: str = Field(
+        "Qwen/Qwen1.5-0.5B-Chat",
+        min_length=1,
+        description='What to load: a hub id, a local folder, a GGUF file, or "bundled".',
+    )
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all."
+    )
+    port: int = Field(
+        50061, ge=0, le=65535, description="Port to listen on; 0 picks a free one and logs it."
+    )
+    advertise_host: str = Field(
+        "",
+        description="Host under which balancers and Consul reach this server. "
+        "Empty: the host, or the address of this machine when that is a wildcard.",
+    )
+    role: Literal["both", "sentiment", "chat"] = Field(
+        "both", description="Which calls to take: both, sentiment or chat (same weights)."
+    )
+    sentiment_slots: int = Field(
+        16, ge=1, le=1024, description="Sentiment calls taken at once; one more is refused."
+    )
+    chat_slots: int = Field(
+        8, ge=1, le=256, description="Chat calls taken at once; each has its own part of the cache."
+    )
+    profiles: DirectoryPath | None = Field(
+        None,
+        description="Folder of profiles (NAME.toml) on top of the built-in ones; "
+        "changes count from the next call on.",
+    )
+    default_sentiment_profile: str = Field(
+        "sentiment", min_length=1, description="Profile of a Sentiment call that names none."
+    )
+    default_chat_profile: str = Field(
+        "chat", min_length=1, description="Profile of a Chat call that names none."
+    )
+    cache_dir: Path | None = Field(
+        None,
+        description="Folder for downloaded and converted weights; the user's cache by default.",
+    )
+    threads: int = Field(
+        0, ge=0, le=1024, description="Threads that compute; 0 uses all cores of the process."
+    )
+    context_tokens: int = Field(
+        2048, ge=64, le=131_072, description="Tokens that a slot holds: prompt and reply together."
+    )
+    consul: str = Field(
+        "http://127.0.0.1:8500", description='Address of the Consul agent, or "off".'
+    )
+    service_name: str = Field(
+        "tidegate", min_length=1, description="Name under which to register in Consul."
+    )
+    max_text_characters: int = Field(
+        32_768, ge=1, le=1_000_000, description="Characters of text that a call may bring."
+    )
+    drain_s: float = Field(
+        30.0, ge=0, le=3600, description="Seconds that running calls get to end after SIGTERM."
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", description="How log lines look on stderr: console or json."
+    )
+
+    @field_validator("consul")
+    @classmethod
+    def _is_off_or_an_address(cls, value: str) -> str:
+        if value != "off" and not value.startswith(("http://", "https://")):
+            raise ValueError('http://HOST:PORT, https://HOST:PORT and "off" are accepted')
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, whose values come as arguments."""
+        return env_settings, init_settings
+
+
+class SettingsError(Exception):
+    """A setting is wrong. The message is one line: setting, value, what is accepted."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(message)
+
+
+def read_settings(arguments: Sequence[str]) -> ServerSettings:
+    """Return the settings from flags, over the environment, over the file of `--config`.
+
+    Raises SettingsError with one line; `--help` prints and exits.
+    """
+    _refuse_unknown_variables()
+    parser = _Parser(
+        prog=_PROGRAM,
+        description="One language model behind gRPC: a label or a reply for each call. "
+        f"Every flag is also a variable ({_PREFIX}PORT) and a key of the TOML file (port); "
+        "flags win over variables, variables over the file.",
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    flags: CliSettingsSource[argparse.ArgumentParser] = CliSettingsSource(
+        ServerSettings, root_parser=parser, cli_parse_args=list(arguments), cli_avoid_json=True
+    )
+    try:
+        return ServerSettings(_cli_settings_source=flags, **_read_file(arguments))
+    except ValidationError as error:
+        raise SettingsError(_first_line(error)) from None
+
+
+def _refuse_unknown_variables() -> None:
+    for variable in sorted(os.environ):
+        name = variable.upper().removeprefix(_PREFIX)
+        if variable.upper().startswith(_PREFIX) and name.lower() not in ServerSettings.model_fields:
+            known = ", ".join(f"{_PREFIX}{field.upper()}" for field in ServerSettings.model_fields)
+            raise SettingsError(f"unknown variable {variable}; known are {known}")
+
+
+def _read_file(arguments: Sequence[str]) -> dict[str, Any]:
+    finder = _Parser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--config", default=os.environ.get(f"{_PREFIX}CONFIG"))
+    path: str | None = finder.parse_known_args(list(arguments))[0].config
+    if path is None:
+        return {}
+    try:
+        said = tomllib.loads(Path(path).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"config: {path}: {error}") from None
+    known = [field for field in ServerSettings.model_fields if field != "config"]
+    for key in said:
+        if key not in known:
+            raise SettingsError(
+                f"config: {path}: unknown key {key!r}; known are {', '.join(known)}"
+            )
+    return said
+
+
+def _first_line(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return (
+        f"{name}: {first['input']!r} {message}"
+        if "should" in message
+        else (f"{name}: {first['input']!r}: {message}")
+    )

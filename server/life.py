@@ -1,0 +1,179 @@
+"""Runs one instance from its first breath to its last: warming, hot, draining.
+
+The order of things is the whole content: what is told to whom, and when. Knows nothing of
+prompts, tokens or messages.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Coroutine
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+import structlog
+
+from .admission import Admission
+from .answering import Answering, check_folder
+from .config import ServerSettings
+from .consul_agent import ConsulAgent
+from .edge import Edge
+from .engine.engine import Engine
+from .front import Front
+from .instance import InstanceService
+from .lane import Lane, Phase, Role
+from .listener import Listener
+from .model_loading import load_model
+from .progress import Progress
+from .registration import Instance, Registration
+from .start_error import StartError
+
+# How often profiles and the engine's health are looked at without a call.
+_LOOK_EVERY_S = 1.0
+# Balancers hear of the leaving within this time; until then a call is refused with a hint
+# rather than by a closed port.
+_FAREWELL_S = 0.5
+_WILDCARDS = ("0.0.0.0", "::", "[::]")  # noqa: S104 - only compared
+
+_Done = TypeVar("_Done")
+
+log = structlog.get_logger()
+
+
+class EngineDiedError(Exception):
+    """The engine answers no more: the process should end and be started again."""
+
+
+class Life:
+    """One run of the server."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._role = Role(settings.role)
+        slots = {Lane.SENTIMENT: settings.sentiment_slots, Lane.CHAT: settings.chat_slots}
+        self._slots = {lane: slots[lane] for lane in self._role.lanes}
+        self._admission = Admission(self._slots)
+        self._edge = Edge(self._admission)
+        self._front = Front(self._role)
+        self._instance = InstanceService(self._role, settings.model, self._admission)
+        self._front.add(self._instance.handlers())
+        self._listener = Listener(self._role, self._front)
+        self._registration: Registration | None = None
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises StartError and EngineDiedError."""
+        loop = asyncio.get_running_loop()
+        for one in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(one, self._stop.set)
+        check_folder(self._settings.profiles)
+        async with self._listener:
+            port = await self._listener.start(self._settings.host, self._settings.port)
+            log.info("listening", host=self._settings.host, port=port)
+            self._register(port)
+            try:
+                await self._serve()
+            finally:
+                if self._registration is not None:
+                    await self._registration.leave()
+
+    async def _serve(self) -> None:
+        engine = await self._until_stop(load_model(self._settings, Progress()))
+        if engine is None:
+            return
+        engine.start()
+        try:
+            answering = Answering(self._settings, engine, self._edge)
+            try:
+                if await self._until_stop(self._open(engine, answering)):
+                    await self._watch(engine, answering)
+                    await self._drain()
+            finally:
+                await answering.stop()
+        finally:
+            await engine.stop()
+
+    async def _open(self, engine: Engine, answering: Answering) -> bool:
+        """Become hot: warmed up first, then serving, then told to the world."""
+        await answering.warm_up()
+        self._instance.engine = engine
+        self._front.add(answering.handlers())
+        self._front.open()
+        self._instance.phase = Phase.HOT
+        await self._listener.start_serving()
+        self._announce(Phase.HOT)
+        log.info("hot", model=engine.model_name, role=self._role.value)
+        return True
+
+    async def _watch(self, engine: Engine, answering: Answering) -> None:
+        """Wait for the signal to stop; take over changed profiles meanwhile."""
+        while not self._stop.is_set():
+            if not engine.is_healthy():
+                await self._listener.stop_serving()
+                raise EngineDiedError("the engine answers no more; the log has the trace")
+            answering.profiles.refresh()
+            await _wait(self._stop.wait(), _LOOK_EVERY_S)
+
+    async def _drain(self) -> None:
+        """Leave without losing a call: told first, refused next, finished last."""
+        self._instance.phase = Phase.DRAINING
+        self._announce(Phase.DRAINING)
+        await self._listener.stop_serving()
+        self._admission.close()
+        log.info("draining", in_flight=repr(self._admission), at_most_s=self._settings.drain_s)
+        if self._registration is not None:
+            await self._registration.wait_told(_FAREWELL_S)
+        await asyncio.sleep(_FAREWELL_S)
+        await _wait(self._edge.wait_idle(), self._settings.drain_s)
+        log.info("drained", left=repr(self._admission))
+
+    async def _until_stop(self, work: Coroutine[Any, Any, _Done]) -> _Done | None:
+        """Return what `work` returns, or None when the signal to stop comes first."""
+        task = asyncio.ensure_future(work)
+        stop = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if task.done():
+            return task.result()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return None
+
+    def _register(self, port: int) -> None:
+        settings = self._settings
+        if settings.consul == "off":
+            return
+        instance = Instance(
+            service_name=settings.service_name,
+            host=settings.advertise_host or _reachable(settings.host),
+            port=port,
+            role=self._role,
+            slots=self._slots,
+            model=settings.model,
+            version=version("tidegate"),
+        )
+        self._registration = Registration(instance, ConsulAgent(settings.consul))
+        self._registration.start()
+
+    def _announce(self, phase: Phase) -> None:
+        if self._registration is not None:
+            self._registration.announce(phase)
+
+
+def _reachable(host: str) -> str:
+    """Return an address under which others reach a server that listens on `host`."""
+    if host not in _WILDCARDS:
+        return host
+    try:
+        return socket.gethostbyname(socket.gethostname())
+    except OSError as error:
+        problem = f"host {host} has no address of its own ({error}); advertise_host must be set"
+        raise StartError(problem) from None
+
+
+async def _wait(awaited: Coroutine[Any, Any, object], timeout_s: float) -> None:
+    """Wait for something, but not longer than `timeout_s`."""
+    try:
+        await asyncio.wait_for(awaited, timeout_s)
+    except (TimeoutError, asyncio.TimeoutError):
+        return

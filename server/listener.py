@@ -1,0 +1,98 @@
+"""Opens the port: the gRPC server with health and reflection, before any model is there.
+
+Knows nothing of what the methods do.
+"""
+
+import socket
+from contextlib import closing
+from types import TracebackType
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from . import instance
+from .front import Front
+from .lane import Role
+from .start_error import StartError
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+# A call frees its slot before its status leaves; health watchers never end by themselves.
+_LAST_ANSWERS_S = 0.3
+
+_OPTIONS = (
+    # A port in use must be an error, not a port shared with a stranger.
+    ("grpc.so_reuseport", 0),
+    # A system prompt of 2,000 characters makes up to 11 KB of metadata; gRPC's limit is 8.
+    ("grpc.max_metadata_size", 64 * 1024),
+    ("grpc.absolute_max_metadata_size", 64 * 1024),
+    # Balancers keep idle channels alive; gRPC's default calls a ping within 5 minutes abuse.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+class Listener:
+    """The gRPC server of one process, and what it says of its health."""
+
+    def __init__(self, role: Role, front: Front) -> None:
+        self._services = ["", *(lane.service for lane in role.lanes)]
+        self._server = grpc.aio.server(options=_OPTIONS)
+        self._health = health.aio.HealthServicer()
+        self._server.add_generic_rpc_handlers((front,))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = [*self._services[1:], instance.SERVICE, health.SERVICE_NAME]
+        reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], self._server)
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen, not serving yet, and return the port. Raises StartError when it is taken."""
+        _require_free(host, port)
+        shown = f"[{host}]" if ":" in host else host
+        try:
+            bound = self._server.add_insecure_port(f"{shown}:{port}")
+        except RuntimeError:
+            raise StartError(f"{shown}:{port} can't be listened on") from None
+        await self.stop_serving()
+        await self._server.start()
+        return bound
+
+    async def start_serving(self) -> None:
+        """Say SERVING, for the server as a whole and for each service."""
+        for service in self._services:
+            await self._health.set(service, _SERVING)
+
+    async def stop_serving(self) -> None:
+        """Say NOT_SERVING."""
+        for service in self._services:
+            await self._health.set(service, _NOT_SERVING)
+
+    async def stop(self) -> None:
+        """Close the port, let the last answers leave, and end what is still running."""
+        await self._server.stop(grace=_LAST_ANSWERS_S)
+
+    async def __aenter__(self) -> "Listener":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raise StartError when the address can't be bound; gRPC would log pages about it."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with closing(socket.socket(family, kind, proto)) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        problem = error.strerror or str(error)
+        raise StartError(f"host {host}, port {port} can't be listened on: {problem}") from None

@@ -1,0 +1,67 @@
+"""Loads the engine on a thread of its own, so that health is answered meanwhile.
+
+Knows nothing of calls.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from .config import ServerSettings
+from .engine.engine import Engine
+from .lane import Lane, Role
+from .start_error import StartError
+
+# Labels that go through one step together; more of them wait for the next step. A label needs
+# a slot of the cache for one step only, so this many slots serve any number of callers.
+_LABELS_AT_ONCE = 4
+
+
+async def load_model(settings: ServerSettings, progress: Callable[[str, int, int], None]) -> Engine:
+    """Return the engine of the settings' model, not started. Raises StartError.
+
+    Cancelling stops the waiting only: the thread is a daemon and ends with the process.
+    """
+    loop = asyncio.get_running_loop()
+    loaded: asyncio.Future[Engine] = loop.create_future()
+
+    def settle(outcome: Engine | Exception) -> None:
+        if loaded.done():
+            return
+        if isinstance(outcome, Exception):
+            loaded.set_exception(outcome)
+        else:
+            loaded.set_result(outcome)
+
+    def run() -> None:
+        outcome: Engine | Exception
+        try:
+            outcome = _load(settings, progress)
+        except Exception as error:  # every failure belongs to whoever awaits
+            outcome = error
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, outcome)
+
+    threading.Thread(target=run, name="loading", daemon=True).start()
+    return await loaded
+
+
+def _load(settings: ServerSettings, progress: Callable[[str, int, int], None]) -> Engine:
+    # Importing torch takes seconds: here it happens beside the open port.
+    from .engine.loading import ModelError, load_engine
+
+    lanes = Role(settings.role).lanes
+    chats = settings.chat_slots if Lane.CHAT in lanes else 0
+    labels = min(settings.sentiment_slots, _LABELS_AT_ONCE) if Lane.SENTIMENT in lanes else 0
+    try:
+        return load_engine(
+            settings.model,
+            cache_dir=settings.cache_dir,
+            slots=chats + labels,
+            reserved=labels,
+            context_tokens=settings.context_tokens,
+            threads=settings.threads,
+            progress=progress,
+        )
+    except ModelError as error:
+        raise StartError(str(error)) from error
