@@ -1,0 +1,43 @@
+"""The command `tidegate-balancer`: settings in, exit code out."""
+
+import asyncio
+import signal
+import sys
+from importlib.metadata import version
+from typing import NoReturn
+
+from tidegate.balancer.config import BalancerSettings, SettingsError, read_settings
+from tidegate.balancer.logs import set_up_logs
+from tidegate.balancer.sidecar import Sidecar, StartError
+
+
+def main() -> None:
+    """Run the balancer. Exits with 0 after a drain, 2 for a wrong setting, 1 for the rest."""
+    try:
+        settings = read_settings(sys.argv[1:])
+    except SettingsError as error:
+        _give_up(str(error), 2)
+    set_up_logs(settings.log_format)
+    try:
+        asyncio.run(_live(settings))
+    except StartError as error:
+        _give_up(str(error), 1)
+
+
+async def _live(settings: BalancerSettings) -> None:
+    asked_to_stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, asked_to_stop.set)
+    sidecar = Sidecar(settings, version("tidegate"))
+    await sidecar.start()
+    await asked_to_stop.wait()
+    await sidecar.drain()
+
+
+def _give_up(line: str, code: int) -> NoReturn:
+    sys.stderr.write(f"tidegate-balancer: {line}\n")
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""The settings of the balancer: one frozen object from flags, environment and a TOML file.
+
+The only module that reads the environment.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_PREFIX = "TIDEGATE_BALANCER_"
+_PROGRAM = "tidegate-balancer"
+
+
+class BalancerSettings(BaseSettings):
+    """Settings of `tidegate-balancer`, in the order in which `--help` tells them."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=_PREFIX, cli_kebab_case=True, allow_inf_nan=False
+    )
+
+    config: Path | None = Field(
+        None, description="TOML file with any of these settings, by their names with underscores."
+    )
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all."
+    )
+    port: int = Field(
+        50051, ge=0, le=65535, description="Port to listen on; 0 picks a free one and logs it."
+    )
+    consul: str = Field(
+        "http://127.0.0.1:8500",
+        description="Address of the Consul agent from which instances are learnt.",
+    )
+    consul_token: str = Field(
+        "", repr=False, description="Access token for Consul; empty when it asks for none."
+    )
+    service_name: str = Field(
+        "tidegate", pattern=r"^[A-Za-z0-9._-]+$", description="Name to look for in Consul."
+    )
+    instances: str = Field(
+        "",
+        description="Fixed list of instances, HOST:PORT,HOST:PORT, in place of Consul.",
+    )
+    sentiment_wait_s: float = Field(
+        2.0, gt=0, le=3600, description="Seconds that a sentiment call may wait."
+    )
+    chat_wait_s: float = Field(
+        30.0, gt=0, le=3600, description="Seconds that a chat call may wait."
+    )
+    sentiment_queue_limit: int = Field(
+        1024, ge=0, le=100_000, description="Sentiment calls that may wait at once."
+    )
+    chat_queue_limit: int = Field(
+        256, ge=0, le=100_000, description="Chat calls that may wait at once."
+    )
+    chat_share: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Share of slot-seconds (0 to 1) that chat keeps while sentiment calls wait.",
+    )
+    drain_s: float = Field(
+        30.0, ge=0, le=3600, description="Seconds that running calls get to end after SIGTERM."
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", description="How log lines look on stderr: console or json."
+    )
+
+    @field_validator("consul")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        try:
+            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or parts.path not in ("", "/") or parts.query:
+            raise ValueError("is not http://HOST:PORT or https://HOST:PORT")
+        return value.rstrip("/")
+
+    @field_validator("instances")
+    @classmethod
+    def _are_addresses(cls, value: str) -> str:
+        addresses = [address.strip() for address in value.split(",")] if value.strip() else []
+        for address in addresses:
+            host, _, port = address.rpartition(":")
+            if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+                raise ValueError(f"has {address!r}, which is not HOST:PORT")
+        if len(set(addresses)) < len(addresses):
+            raise ValueError("names an instance twice")
+        return ",".join(addresses)
+
+    @model_validator(mode="after")
+    def _one_source_of_instances(self) -> "BalancerSettings":
+        if self.instances and "consul" in self.model_fields_set:
+            raise ValueError("instances and consul are both given; one of them is accepted")
+        return self
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The fixed list of instances; empty when they are learnt from Consul."""
+        return tuple(self.instances.split(",")) if self.instances else ()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, whose values come as arguments."""
+        return env_settings, init_settings
+
+
+class SettingsError(Exception):
+    """A setting is wrong. The message is one line: setting, value, what is accepted."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(message)
+
+
+def read_settings(arguments: Sequence[str]) -> BalancerSettings:
+    """Return the settings from flags, over the environment, over the file of `--config`.
+
+    Raises SettingsError with one line; `--help` prints and exits.
+    """
+    _refuse_unknown_variables(os.environ)
+    parser = _Parser(
+        prog=_PROGRAM,
+        description="One address in front of every instance: routes calls to hot instances, lets "
+        "them wait in bounded lanes and sheds, with a hint, what can't be answered in time. "
+        f"Every flag is also a variable ({_PREFIX}PORT) and a key of the TOML file (port); "
+        "flags win over variables, variables over the file.",
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    flags: CliSettingsSource[argparse.ArgumentParser] = CliSettingsSource(
+        BalancerSettings, root_parser=parser, cli_parse_args=list(arguments), cli_avoid_json=True
+    )
+    try:
+        return BalancerSettings(_cli_settings_source=flags, **_read_file(arguments))
+    except ValidationError as error:
+        raise SettingsError(_line(error)) from None
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    for variable in sorted(environment):
+        name = variable.upper().removeprefix(_PREFIX).lower()
+        if variable.upper().startswith(_PREFIX) and name not in BalancerSettings.model_fields:
+            known = ", ".join(_PREFIX + field.upper() for field in BalancerSettings.model_fields)
+            raise SettingsError(f"unknown variable {variable}; known are {known}")
+
+
+def _read_file(arguments: Sequence[str]) -> dict[str, Any]:
+    finder = _Parser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--config", default=os.environ.get(f"{_PREFIX}CONFIG"))
+    path: str | None = finder.parse_known_args(list(arguments))[0].config
+    if path is None:
+        return {}
+    try:
+        said = tomllib.loads(Path(path).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"config: {path}: {error}") from None
+    known = [field for field in BalancerSettings.model_fields if field != "config"]
+    for key in said:
+        if key not in known:
+            raise SettingsError(f"config: {path}: unknown key {key!r}; known: {', '.join(known)}")
+    return said
+
+
+def _line(error: ValidationError) -> str:
+    """One line for the first mistake: the setting, its value, what is accepted."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not name:
+        return message
+    limits = first.get("ctx", {})
+    words = {
+        "greater_than": "is not above {gt}",
+        "greater_than_equal": "is below {ge}",
+        "less_than_equal": "is above {le}",
+        "literal_error": "is not one of {expected}",
+    }
+    said = words.get(first["type"], message).format(**limits)
+    field = BalancerSettings.model_fields.get(name)
+    meaning = f" ({field.description})" if field is not None else ""
+    return f"{name}: {first['input']} {said}{meaning}"

@@ -1,0 +1,114 @@
+"""Tells who asks what the balancer knows: Fleet.GetStatus and the health of each service.
+
+Reads the pool and changes nothing. Knows nothing about where instances come from but its name.
+"""
+
+import grpc
+from grpc_health.v1 import health, health_pb2
+from tidegate.balancer.core.call import Lane
+from tidegate.balancer.core.instance import Instance, Phase, Role
+from tidegate.balancer.core.pool import Pool
+from tidegate.balancer.dispatcher import Dispatcher
+from tidegate.balancer.methods import SERVICE_NAMES
+from tidegate.v1 import fleet_pb2, fleet_pb2_grpc
+
+_PHASES = {
+    Phase.COLD: fleet_pb2.PHASE_COLD,
+    Phase.WARMING: fleet_pb2.PHASE_WARMING,
+    Phase.HOT: fleet_pb2.PHASE_HOT,
+    Phase.DRAINING: fleet_pb2.PHASE_DRAINING,
+    Phase.GONE: fleet_pb2.PHASE_UNSPECIFIED,
+}
+_ROLES = {
+    Role.BOTH: fleet_pb2.ROLE_BOTH,
+    Role.SENTIMENT: fleet_pb2.ROLE_SENTIMENT,
+    Role.CHAT: fleet_pb2.ROLE_CHAT,
+}
+
+
+class FleetService(fleet_pb2_grpc.FleetServicer):
+    """Answers Fleet calls from one snapshot of the pool."""
+
+    def __init__(self, dispatcher: Dispatcher, discovery: str, version: str) -> None:
+        self._dispatcher = dispatcher
+        self._discovery = discovery
+        self._version = version
+
+    async def GetStatus(  # noqa: N802
+        self,
+        request: fleet_pb2.GetStatusRequest,
+        context: "grpc.aio.ServicerContext[fleet_pb2.GetStatusRequest, fleet_pb2.GetStatusResponse]",
+    ) -> fleet_pb2.GetStatusResponse:
+        """The instances, the lanes and the counts at one instant."""
+        pool, now = self._dispatcher.pool, self._dispatcher.now_s()
+        instances = sorted(pool.instances, key=lambda instance: instance.id)
+        return fleet_pb2.GetStatusResponse(
+            instances=[_instance_status(instance) for instance in instances],
+            lanes=[_lane_status(pool, lane, now) for lane in Lane],
+            discovery=self._discovery,
+            version=self._version,
+        )
+
+
+def _instance_status(instance: Instance) -> fleet_pb2.InstanceStatus:
+    registration = instance.registration
+    slots = {lane: registration.slots_of(lane) for lane in Lane}
+    return fleet_pb2.InstanceStatus(
+        id=instance.id,
+        address=instance.address,
+        phase=_PHASES[instance.phase],
+        role=_ROLES[registration.role],
+        model=registration.model,
+        slots=sum(slots.values()),
+        in_flight=sum(instance.in_flight.values()),
+        lanes=[
+            fleet_pb2.LaneLoad(
+                lane=lane.value, slots=slots[lane], in_flight=instance.in_flight[lane]
+            )
+            for lane in Lane
+        ],
+    )
+
+
+def _lane_status(pool: Pool, lane: Lane, now: float) -> fleet_pb2.LaneStatus:
+    tally, backlog = pool.tally(lane), pool.backlog(lane, now)
+    return fleet_pb2.LaneStatus(
+        lane=lane.value,
+        depth=backlog.depth,
+        estimated_wait_ms=round(backlog.estimated_wait_s * 1000),
+        counts=fleet_pb2.LaneCounts(
+            offered=tally.offered,
+            full=tally.full,
+            degraded=tally.degraded,
+            shed=tally.shed,
+            expired=tally.expired,
+            cancelled=tally.cancelled,
+            failed=tally.failed,
+        ),
+        shed_by_reason={reason.value: count for reason, count in tally.by_reason.items()},
+    )
+
+
+class FleetHealth:
+    """Keeps grpc.health.v1 true: a service serves while a hot instance serves it."""
+
+    def __init__(self) -> None:
+        self.servicer = health.aio.HealthServicer()
+
+    async def report(self, pool: Pool) -> None:
+        """Report what the pool has now. "" serves while any service does."""
+        serves = {
+            name: any(instance.serves(lane) for instance in pool.instances)
+            for lane, name in SERVICE_NAMES.items()
+        }
+        for name, is_served in {"": any(serves.values()), **serves}.items():
+            status = (
+                health_pb2.HealthCheckResponse.SERVING
+                if is_served
+                else health_pb2.HealthCheckResponse.NOT_SERVING
+            )
+            await self.servicer.set(name, status)
+
+    async def close(self) -> None:
+        """Report NOT_SERVING for good."""
+        await self.servicer.enter_graceful_shutdown()

@@ -1,0 +1,30 @@
+"""Sets up how log lines look: one structured line on stderr for each change of state."""
+
+import sys
+from typing import Literal
+
+import structlog
+from typing_extensions import assert_never
+
+
+def set_up_logs(log_format: Literal["console", "json"]) -> None:
+    """Write all log lines to stderr, for people or for machines."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    match log_format:
+        case "console":
+            ends: list[structlog.typing.Processor] = [
+                structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+            ]
+        case "json":
+            ends = [
+                structlog.processors.dict_tracebacks,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ]
+        case _:
+            assert_never(log_format)
+    structlog.configure(
+        processors=[*shared, *ends], logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+    )

@@ -1,0 +1,231 @@
+"""Forwards calls as bytes: deadline, cancellation, metadata, status and details pass through.
+
+Every call holds a lease of the dispatcher while it is with an instance, and each attempt ends in one
+outcome. Knows no message class, and decides nothing about load.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import grpc
+from tidegate.balancer.channels import Channels
+from tidegate.balancer.core.call import Call, Lane, Outcome
+from tidegate.balancer.dispatcher import Dispatcher, Lease, ShedError
+from tidegate.balancer.ending import Progress, outcome_of
+from tidegate.balancer.metadata import Metadata, forwarded, forwarded_trailers
+from tidegate.balancer.methods import Shape, is_known, lane_of, shape_of
+from tidegate.balancer.refusal import refuse
+from tidegate.balancer.tape import Tape
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """The status that an instance ended the call with."""
+
+    code: grpc.StatusCode
+    message: str
+    trailers: Metadata
+
+
+class Proxy(grpc.GenericRpcHandler):
+    """Handles every method of the services that the contract names; no others."""
+
+    def __init__(self, dispatcher: Dispatcher, channels: Channels) -> None:
+        self._dispatcher = dispatcher
+        self._channels = channels
+        self._ids = count(1)
+        self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """The handler for a method; None, which gRPC answers with UNIMPLEMENTED, if it isn't ours."""
+        path = handler_call_details.method
+        lane = lane_of(path)
+        if lane is None:
+            return None
+        return self._handlers.get(path) or self._handler(path, lane)
+
+    def _handler(self, path: str, lane: Lane) -> grpc.RpcMethodHandler[Any, Any]:
+        forward = _Forward(path, lane, self._dispatcher, self._channels, self._ids)
+        handler: grpc.RpcMethodHandler[Any, Any]
+        match shape_of(path):
+            case Shape.UNARY:
+                handler = grpc.unary_unary_rpc_method_handler(forward.unary)
+            case Shape.SERVER_STREAM:
+                handler = grpc.unary_stream_rpc_method_handler(forward.server_stream)
+            case Shape.STREAM:
+                handler = grpc.stream_stream_rpc_method_handler(forward.stream)
+        if is_known(path):
+            # Only these are kept: callers can make up other names without end.
+            self._handlers[path] = handler
+        return handler
+
+
+@dataclass(frozen=True, slots=True)
+class _Forward:
+    """Forwards the calls of one method."""
+
+    path: str
+    lane: Lane
+    dispatcher: Dispatcher
+    channels: Channels
+    ids: "count[int]"
+
+    async def unary(self, request: bytes, context: Context) -> bytes:
+        """One request, one answer: the fast path."""
+        answer = b""
+
+        async def attempt(lease: Lease, call: Call) -> Outcome | _Ending:
+            nonlocal answer
+            method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel(
+                lease
+            ).unary_unary(self.path)
+            upstream = method(request, metadata=self._metadata(context), timeout=self._left_s(call))
+            try:
+                answer = await upstream
+            except grpc.aio.AioRpcError as error:
+                return self._ended(lease, error, Progress.NOTHING)
+            await _pass_initial_metadata(upstream, context)
+            self._finish(lease, await upstream.trailing_metadata(), context)
+            return Outcome.FULL
+
+        await self._forward(context, attempt)
+        return answer
+
+    async def server_stream(self, request: bytes, context: Context) -> None:
+        """One request, many answers."""
+
+        async def attempt(lease: Lease, call: Call) -> Outcome | _Ending:
+            method: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel(
+                lease
+            ).unary_stream(self.path)
+            upstream = method(request, metadata=self._metadata(context), timeout=self._left_s(call))
+            return await self._pass_answers(lease, upstream, context, lambda: None)
+
+        await self._forward(context, attempt)
+
+    async def stream(self, requests: object, context: Context) -> None:
+        """Any number of messages each way, which is what every unknown method is taken for."""
+        tape = Tape(context.read)
+
+        async def attempt(lease: Lease, call: Call) -> Outcome | _Ending:
+            method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = self._channel(
+                lease
+            ).stream_stream(self.path)
+            upstream = method(metadata=self._metadata(context), timeout=self._left_s(call))
+            pump = asyncio.ensure_future(_pump(tape, upstream))
+            try:
+                ending = await self._pass_answers(lease, upstream, context, tape.stop_recording)
+            finally:
+                # Cancelling a write that waits cancels its call too, so cancel that first.
+                upstream.cancel()
+                pump.cancel()
+                await asyncio.gather(pump, return_exceptions=True)
+            if ending in (Outcome.LOST, Outcome.REFUSED) and not tape.is_complete:
+                lease.end(Outcome.CUT if ending is Outcome.LOST else Outcome.FAILED)
+                return _Ending(
+                    grpc.StatusCode.UNAVAILABLE,
+                    f"{lease.send.instance_id} was lost after too much had been sent to repeat it",
+                    (),
+                )
+            return ending
+
+        try:
+            await self._forward(context, attempt)
+        finally:
+            tape.close()
+
+    async def _forward(
+        self, context: Context, attempt: Callable[[Lease, Call], Awaitable[Outcome | _Ending]]
+    ) -> None:
+        """Hold a lease, make attempts until one comes to something, end the call as it ended."""
+        left_s = context.time_remaining()
+        now = self.dispatcher.now_s()
+        call = Call(next(self.ids), self.lane, now, None if left_s is None else now + left_s)
+        try:
+            async with self.dispatcher.lease(call) as lease:
+                while isinstance(ending := await attempt(lease, call), Outcome):
+                    if ending is Outcome.FULL:
+                        lease.end(ending)
+                        return
+                    await lease.again(ending)
+        except ShedError as error:
+            await refuse(context, error.shed)
+        await context.abort(ending.code, ending.message, ending.trailers)
+
+    async def _pass_answers(
+        self,
+        lease: Lease,
+        upstream: "grpc.aio.UnaryStreamCall[bytes, bytes] | grpc.aio.StreamStreamCall[bytes, bytes]",
+        context: Context,
+        on_first: Callable[[], None],
+    ) -> Outcome | _Ending:
+        """Pass answers on until there are no more."""
+        progress = Progress.NOTHING
+        try:
+            while isinstance(message := await upstream.read(), bytes):
+                if progress is Progress.NOTHING:
+                    progress = Progress.ANSWERING
+                    on_first()
+                    await _pass_initial_metadata(upstream, context)
+                await context.write(message)
+        except grpc.aio.AioRpcError as error:
+            return self._ended(lease, error, progress)
+        self._finish(lease, await upstream.trailing_metadata(), context)
+        return Outcome.FULL
+
+    def _ended(
+        self, lease: Lease, error: grpc.aio.AioRpcError, progress: Progress
+    ) -> Outcome | _Ending:
+        """Lost and refused sends go back to the pool as outcomes; all else ends the call."""
+        trailers = error.trailing_metadata() or ()
+        outcome = outcome_of(error.code(), trailers, progress)
+        if outcome in (Outcome.LOST, Outcome.REFUSED):
+            return outcome
+        lease.end(outcome)
+        code, message = error.code(), error.details() or ""
+        if outcome is Outcome.CUT:
+            code = grpc.StatusCode.UNAVAILABLE
+            message = f"{lease.send.instance_id} was lost in the middle of its answer: {message}"
+        return _Ending(code, message, (*forwarded_trailers(trailers), *_own_trailers(lease)))
+
+    def _finish(self, lease: Lease, trailers: grpc.aio.Metadata, context: Context) -> None:
+        context.set_trailing_metadata((*forwarded_trailers(trailers), *_own_trailers(lease)))
+
+    def _channel(self, lease: Lease) -> grpc.aio.Channel:
+        return self.channels.to(lease.send.address)
+
+    def _metadata(self, context: Context) -> Metadata:
+        return forwarded(context.invocation_metadata())
+
+    def _left_s(self, call: Call) -> float | None:
+        if call.deadline_s is None:
+            return None
+        return max(call.deadline_s - self.dispatcher.now_s(), 0.0)
+
+
+def _own_trailers(lease: Lease) -> Metadata:
+    return (
+        ("tidegate-served-by", lease.send.instance_id),
+        ("tidegate-queue-duration-ms", str(round(lease.queued_s * 1000))),
+    )
+
+
+async def _pass_initial_metadata(upstream: Any, context: Context) -> None:
+    metadata = forwarded(await upstream.initial_metadata())
+    if metadata:
+        await context.send_initial_metadata(metadata)
+
+
+async def _pump(tape: Tape, upstream: "grpc.aio.StreamStreamCall[bytes, bytes]") -> None:
+    # A call that has ended takes no more; its status is told to whoever reads the answers.
+    with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        await tape.pump(upstream.write)
+        await upstream.done_writing()

@@ -1,0 +1,179 @@
+"""Puts the balancer together, and takes it apart without losing a call.
+
+Start: listen, then look for instances. Drain: refuse what is new, answer what waits, finish what runs.
+Knows every part, and decides nothing.
+"""
+
+import asyncio
+import contextlib
+import random
+import socket
+from collections.abc import Sequence
+
+import grpc
+import structlog
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from tidegate.balancer.channels import Channels
+from tidegate.balancer.config import BalancerSettings
+from tidegate.balancer.core.call import Lane
+from tidegate.balancer.core.change import Change
+from tidegate.balancer.core.instance import Registration
+from tidegate.balancer.core.policy import LanePolicy, Policy
+from tidegate.balancer.core.pool import Pool
+from tidegate.balancer.discovery import ConsulDiscovery
+from tidegate.balancer.dispatcher import Dispatcher
+from tidegate.balancer.fleet import FleetHealth, FleetService
+from tidegate.balancer.methods import SERVICE_NAMES
+from tidegate.balancer.proxy import Proxy
+from tidegate.balancer.static_discovery import StaticDiscovery
+from tidegate.v1 import fleet_pb2, fleet_pb2_grpc
+
+LISTENER_OPTIONS: tuple[tuple[str, int], ...] = (
+    # Waiting happens in our lanes, where it is seen, and not in HTTP/2's.
+    ("grpc.max_concurrent_streams", 10_000),
+    # Two balancers on one port by mistake would share its connections without a word.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_send_message_length", -1),
+)
+STOP_GRACE_S = 0.5
+"""For statuses that are on their way, and for health watches, which never end by themselves."""
+
+# Known to reflection because it is imported: lets grpcurl show the details of a refusal.
+REFLECTED_DETAILS = error_details_pb2.DESCRIPTOR.name
+
+_log = structlog.get_logger("tidegate.balancer")
+
+
+class StartError(Exception):
+    """The balancer can't start. The message is one line for the person who started it."""
+
+
+def policy_of(settings: BalancerSettings) -> Policy:
+    """The numbers that the core decides by."""
+    return Policy(
+        lanes={
+            Lane.SENTIMENT: LanePolicy(settings.sentiment_wait_s, settings.sentiment_queue_limit),
+            Lane.CHAT: LanePolicy(settings.chat_wait_s, settings.chat_queue_limit),
+        },
+        chat_share=settings.chat_share,
+    )
+
+
+class Sidecar:
+    """One balancer on the running loop."""
+
+    def __init__(self, settings: BalancerSettings, version: str) -> None:
+        self._settings = settings
+        self._pool = Pool(policy_of(settings), random.Random())  # noqa: S311  # spreads, not secret
+        self._dispatcher = Dispatcher(self._pool, self._log_change)
+        self._channels = Channels()
+        self._discovery: ConsulDiscovery | StaticDiscovery
+        if settings.addresses:
+            self._discovery = StaticDiscovery(settings.addresses, self._observe)
+        else:
+            self._discovery = ConsulDiscovery(
+                settings.consul,
+                settings.consul_token or None,
+                settings.service_name,
+                self._observe,
+            )
+        self._health = FleetHealth()
+        self._membership_changed = asyncio.Event()
+        self._reporting: asyncio.Task[None] | None = None
+        self._server = grpc.aio.server(
+            handlers=[Proxy(self._dispatcher, self._channels)], options=LISTENER_OPTIONS
+        )
+        fleet = FleetService(self._dispatcher, str(self._discovery), version)
+        fleet_pb2_grpc.add_FleetServicer_to_server(fleet, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
+        names = [
+            *SERVICE_NAMES.values(),
+            fleet_pb2.DESCRIPTOR.services_by_name["Fleet"].full_name,
+            health.SERVICE_NAME,
+            reflection.SERVICE_NAME,
+        ]
+        reflection.enable_server_reflection(names, self._server)
+        self.port = 0
+
+    def __repr__(self) -> str:
+        return f"<Sidecar {self._settings.host}:{self.port} {self._discovery} {self._pool}>"
+
+    @property
+    def pool(self) -> Pool:
+        """The pool; to look at only."""
+        return self._pool
+
+    async def start(self) -> None:
+        """Listen and look for instances. Raises `StartError`."""
+        await self._health.report(self._pool)
+        self.port = self._listen()
+        await self._server.start()
+        self._reporting = asyncio.ensure_future(self._report_health())
+        self._discovery.start()
+        address = f"{self._settings.host}:{self.port}"
+        _log.info("balancer listens", address=address, discovery=str(self._discovery))
+
+    async def drain(self) -> None:
+        """Refuse what is new, answer what waits, and give what runs its time; then stop."""
+        _log.info("balancer drains", pool=repr(self._pool), limit_s=self._settings.drain_s)
+        await self._discovery.stop()
+        if self._reporting is not None:
+            self._reporting.cancel()
+            await asyncio.gather(self._reporting, return_exceptions=True)
+        await self._health.close()
+        self._dispatcher.close()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._dispatcher.drained(), self._settings.drain_s)
+        cut_off = self._pool.in_flight
+        await self._server.stop(STOP_GRACE_S)
+        self._dispatcher.stop()
+        await self._channels.close()
+        _log.info("balancer stopped", cut_off=cut_off)
+
+    def _listen(self) -> int:
+        host = self._settings.host
+        bracketed = f"[{host}]" if ":" in host else host
+        self._try_port()
+        try:
+            return self._server.add_insecure_port(f"{bracketed}:{self._settings.port}")
+        except RuntimeError as error:
+            raise StartError(
+                f"can't listen on {bracketed}:{self._settings.port}: {error}"
+            ) from None
+
+    def _try_port(self) -> None:
+        """Bind and let go: gRPC would say only that it failed, and log lines of its own."""
+        host, port = self._settings.host, self._settings.port
+        try:
+            family, kind, protocol, _, where = socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(where)
+        except OSError as error:
+            problem = error.strerror or str(error)
+            raise StartError(f"can't listen on {host}:{port}: {problem}") from None
+
+    def _observe(self, registrations: Sequence[Registration], reason: str) -> None:
+        self._dispatcher.observe(registrations, reason)
+        self._channels.retain({each.address for each in registrations})
+        self._membership_changed.set()
+
+    async def _report_health(self) -> None:
+        while True:
+            await self._membership_changed.wait()
+            self._membership_changed.clear()
+            await self._health.report(self._pool)
+
+    def _log_change(self, change: Change) -> None:
+        _log.info(
+            "instance changed",
+            instance=change.instance_id,
+            before=change.before,
+            after=change.after,
+            reason=change.reason,
+            pool=repr(self._pool),
+        )
