@@ -18,7 +18,7 @@ _ROWS_HINT = 16
 
 def linear(weight: torch.Tensor, bias: torch.Tensor | None = None) -> Product:
     """Return x -> x @ weight.T + bias, for x of shape [rows, in]; `weight` [out, in] may be freed."""
-    if _can_reorder(weight):
+    if _has_onednn(weight):
         packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _ROWS_HINT)
 
         def product(x: torch.Tensor) -> torch.Tensor:
@@ -32,21 +32,22 @@ def linear(weight: torch.Tensor, bias: torch.Tensor | None = None) -> Product:
 def table(weight: torch.Tensor) -> Product:
     """Return x -> x @ weight.T for a table that is kept as it is, because rows of it are read too.
 
-    Written as weight @ x.T: for few rows the same product, two to five times as fast.
+    oneDNN on the plain weight: half to two thirds of `F.linear`'s time, no second copy.
     """
+    if not _has_onednn(weight):
+        return lambda x: functional.linear(x, weight)
 
     def product(x: torch.Tensor) -> torch.Tensor:
-        if len(x) == 1:
-            return torch.mv(weight, x[0])[None]
-        return (weight @ x.T).T
+        out: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+        return out
 
     return product
 
 
-def _can_reorder(weight: torch.Tensor) -> bool:
+def _has_onednn(weight: torch.Tensor) -> bool:
     return (
         torch._C._has_mkldnn
         and weight.device.type == "cpu"
         and weight.dtype == torch.float32
-        and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )

@@ -94,12 +94,12 @@ def test_a_recalled_prefix_goes_on_as_if_computed(
     )
 
 
-def test_plain_weights_answer_where_they_cannot_be_reordered(
+def test_plain_products_answer_where_there_is_no_onednn(
     tiny: Callable[[str], tuple[Path, PreTrainedModel]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder, model = tiny("qwen2")
-    monkeypatch.setattr("tidegate.server.engine.linear._can_reorder", lambda weight: False)
+    monkeypatch.setattr("tidegate.server.engine.linear._has_onednn", lambda weight: False)
     decoder, slab = load(folder)
 
     hidden = decoder.hidden([Row(0, 0, tuple(PROMPT))], slab)
