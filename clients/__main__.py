@@ -1,0 +1,59 @@
+"""The `tidegate` command: puts the commands together and says what they have in common.
+
+Knows nothing about what any of them does.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from tidegate.clients.commands import options
+from tidegate.clients.commands.chat import chat
+from tidegate.clients.commands.classify import classify
+from tidegate.clients.commands.failure import ExitCode
+from tidegate.clients.commands.judge import judge
+from tidegate.clients.commands.status import status
+from tidegate.clients.commands.up import up
+
+app = typer.Typer(
+    name="tidegate",
+    help="Labels and replies from one small model on CPUs, behind a balancer.",
+    epilog=options.EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (classify, chat, judge, status, up):
+    app.command(epilog=options.EPILOG)(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tidegate {version('tidegate')}")
+        raise typer.Exit
+
+
+@app.callback()
+def tidegate(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Say the release."),
+    ] = False,
+) -> None:
+    """Labels and replies from one small model on CPUs, behind a balancer that sheds load."""
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

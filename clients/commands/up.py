@@ -1,0 +1,126 @@
+"""`tidegate up`: checks that a service can start on this machine, then runs it in the foreground.
+
+Knows nothing about how it is run (local.service).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+from urllib.parse import urlsplit
+
+import typer
+from tidegate.clients.commands.failure import ExitCode, say
+from tidegate.clients.commands.options import DEFAULT_ADDRESS
+from tidegate.clients.local.plan import BUNDLED, Plan, missing_extra
+from tidegate.clients.local.ports import free_ports, is_free
+from tidegate.clients.local.registry import (
+    DEFAULT_PORT,
+    DEFAULT_URL,
+    Registry,
+    Surroundings,
+    answers,
+    chosen,
+)
+from tidegate.clients.local.service import serve
+
+
+def up(
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", metavar="MODEL", help="bundled, a hub id, a folder or a GGUF file."
+        ),
+    ] = BUNDLED,
+    servers: Annotated[int, typer.Option("--servers", min=1, help="Model servers to start.")] = 1,
+    port: Annotated[
+        int, typer.Option("--port", min=1, max=65535, help="The balancer's port.")
+    ] = 50051,
+    consul: Annotated[
+        str,
+        typer.Option(
+            "--consul",
+            metavar="auto|off|URL",
+            help="Where instances are found. auto: the Consul at its usual address, else a dev "
+            "agent of our own if there is a consul program, else a plain list.",
+        ),
+    ] = "auto",
+    profiles: Annotated[
+        Path | None,
+        typer.Option(
+            "--profiles", exists=True, file_okay=False, help="A folder of your own profiles."
+        ),
+    ] = None,
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option("--cache-dir", file_okay=False, help="Where the model is kept once loaded."),
+    ] = None,
+) -> None:
+    """Start a whole service on this machine.
+
+    A balancer, model servers and, where it is found, a Consul dev agent. Runs until Ctrl-C or SIGTERM (exit code 0) or until one of its processes dies (1), and
+    leaves none of them behind.
+    """
+    if consul not in {"auto", "off"} and urlsplit(consul).scheme not in {"http", "https"}:
+        _refuse(f"--consul: {consul!r} is not auto, off or a URL", ExitCode.INPUT)
+    extra = missing_extra(model)
+    if extra is not None:
+        _refuse(f'the model server is not installed: python -m pip install "{extra}"')
+    if not is_free(port):
+        _refuse(f"port {port} is in use; --port takes another")
+    if consul not in {"auto", "off"} and not answers(consul):
+        _refuse(f"no Consul answers at {consul}", ExitCode.UNAVAILABLE)
+    spare_1, spare_2, spare_3, *server_ports = free_ports(3 + servers)
+    registry = chosen(
+        consul,
+        Surroundings(
+            consul_answers=answers(DEFAULT_URL),
+            consul_binary=shutil.which("consul"),
+            default_port_is_free=is_free(DEFAULT_PORT),
+            spare_ports=(spare_1, spare_2, spare_3),
+        ),
+    )
+    plan = Plan(model, port, tuple(server_ports), profiles, cache_dir)
+    _tell(f"instances are found through {registry.said}")
+    exit_code = asyncio.run(
+        serve(plan, registry, _tell, lambda took_s: _welcome(plan, registry, took_s))
+    )
+    _tell("stopped")
+    raise typer.Exit(exit_code)
+
+
+def _welcome(plan: Plan, registry: Registry, took_s: float) -> None:
+    host, default_port = DEFAULT_ADDRESS.split(":")
+    elsewhere = (
+        "" if plan.balancer_port == int(default_port) else f" --address {host}:{plan.balancer_port}"
+    )
+    lines = [
+        f"Ready after {took_s:.0f} s.",
+        f"  balancer   {plan.balancer_address}",
+        *(f"  server     {address}" for address in plan.server_addresses),
+        f"  instances  {registry.said}",
+        "Try, in another shell:",
+        f'  tidegate classify{elsewhere} "今天的实验终于成功了，太棒了！"',
+        f'  tidegate judge{elsewhere} "等了两个星期才到，包装还破了。"',
+        f"  tidegate chat{elsewhere}",
+        f"  tidegate status{elsewhere}",
+        "Ctrl-C stops everything.",
+    ]
+    # A reader of stdout that has gone must not take the service down.
+    try:
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return
+
+
+def _tell(line: str) -> None:
+    say(f"tidegate: {line}")
+
+
+def _refuse(why: str, exit_code: ExitCode = ExitCode.FAILURE) -> NoReturn:
+    _tell(why)
+    raise typer.Exit(exit_code)

@@ -1,0 +1,122 @@
+"""One child process: starts it out of the terminal's reach, ends it, says how it ended.
+
+Knows nothing about what the child is for, nor about its siblings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import IO
+
+_LEASH = str(Path(__file__).with_name("leash.py"))
+_STDERR = 2
+_LAST_WORDS_BYTES = 2_000
+
+
+class Output(Enum):
+    """What becomes of what a child prints."""
+
+    SHOWN = "shown"  # goes to our stderr: stdout is for answers
+    KEPT = "kept"  # is shown only if the child dies
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run, and how a person calls it."""
+
+    name: str
+    argv: tuple[str, ...]
+    output: Output = Output.SHOWN
+
+
+class Child:
+    """A running command. It ends at the latest with us, even when we are killed (on Linux)."""
+
+    def __init__(
+        self, command: Command, process: asyncio.subprocess.Process, kept: IO[bytes] | None
+    ) -> None:
+        self.command = command
+        self._process = process
+        self._kept = kept
+
+    def __repr__(self) -> str:
+        return f"<Child {self.command.name} | pid {self.pid}, {self.how_it_ended()}>"
+
+    @classmethod
+    async def start(cls, command: Command) -> Child:
+        """Start it in a session of its own, so that the terminal's Ctrl-C is ours alone.
+
+        Must be awaited on the main thread: on Linux the child's life is bound to the thread
+        that started it.
+        """
+        # A file without a name: nothing is left behind, and no pipe can fill up.
+        kept = tempfile.TemporaryFile() if command.output is Output.KEPT else None  # noqa: SIM115
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-I",
+            "-S",
+            _LEASH,
+            str(os.getpid()),
+            *command.argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=kept or _STDERR,
+            stderr=kept or _STDERR,
+            start_new_session=True,
+        )
+        return cls(command, process, kept)
+
+    @property
+    def pid(self) -> int:
+        """The process id; also that of its process group."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative for the signal that killed it."""
+        return self._process.returncode
+
+    async def ended(self) -> Child:
+        """Wait until it has ended."""
+        await self._process.wait()
+        return self
+
+    async def end(self, grace_s: float) -> None:
+        """Ask it to end, and kill it and all that it started when it has not after grace_s."""
+        if self.exit_code is None:
+            self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), grace_s)
+            except asyncio.TimeoutError:
+                self.kill()
+                await self._process.wait()
+        if self._kept is not None:
+            self._kept.close()
+
+    def kill(self) -> None:
+        """Kill it and all that it started, if it still runs."""
+        if self.exit_code is None:
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def how_it_ended(self) -> str:
+        """For people: its exit code, or the name of the signal that killed it."""
+        code = self.exit_code
+        if code is None:
+            return "is running"
+        if code >= 0:
+            return f"ended with exit code {code}"
+        return f"was killed by {signal.Signals(-code).name}"
+
+    def last_words(self) -> str:
+        """The end of what it printed, if that was kept."""
+        if self._kept is None or self._kept.closed:
+            return ""
+        size = self._kept.seek(0, os.SEEK_END)
+        self._kept.seek(max(0, size - _LAST_WORDS_BYTES))
+        return self._kept.read().decode(errors="replace").strip()

