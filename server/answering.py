@@ -18,13 +18,13 @@ from .profile import Kind, ProfileError
 from .profile_folder import ProfileFolder
 from .profiles import ProfileStore
 from .prompts import PromptWriter, Speaker, Turn
+from .refusal import RefusedError
 from .replier import Replier
 from .sentiment import SentimentService
 from .start_error import StartError
 from .validation import ChatCall, ClassifyCall, Validation
 
-# Long enough to be cut, so that the segmenter's dictionary is loaded before the first caller.
-_WARM_UP_TEXT = "今天的实验终于成功了，太棒了！" * 40
+_WARM_UP_TEXT = "今天的实验终于成功了，太棒了！"
 
 
 class Answering:
@@ -65,16 +65,18 @@ class Answering:
         try:
             for profile in self.profiles.all():
                 await self._preparations.prepare(profile)
-        except ProfileError as error:
+            await self._answer_one()
+        except (ProfileError, RefusedError) as error:
             raise StartError(str(error)) from None
+
+    async def _answer_one(self) -> None:
         classify = self.profiles.find(self._defaults["classify"])
         if classify is not None:
             await self._judge.judge(ClassifyCall(_WARM_UP_TEXT, classify), None)
         chat = self.profiles.find(self._defaults["chat"])
         if chat is not None and Lane.CHAT in self._lanes:
             turns = (Turn(Speaker.USER, _WARM_UP_TEXT),)
-            call = ChatCall(turns, chat, Sampling(max_tokens=2))
-            async for _ in self._replier.reply(call, None):
+            async for _ in self._replier.reply(ChatCall(turns, chat, Sampling(max_tokens=2)), None):
                 pass
 
     async def stop(self) -> None:
