@@ -25,7 +25,7 @@ SIZES: dict[str, Any] = {
     "num_hidden_layers": 3,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
-    "max_position_embeddings": 512,
+    "max_position_embeddings": 4096,
     "eos_token_id": 258,
     "bos_token_id": None,
     "pad_token_id": 256,

@@ -1,0 +1,83 @@
+"""What a newcomer does in the first minutes, against the bundled model."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from support.programs import run
+from support.service import Service
+
+REVIEWS = Path(__file__).parent / "reviews.tsv"
+
+
+def test_a_good_review_is_positive(service: Service) -> None:
+    assert service.tidegate("classify", "今天的实验终于成功了，太棒了！").startswith("正面")
+
+
+def test_a_bad_review_is_negative(service: Service) -> None:
+    assert service.tidegate("classify", "太差了，再也不会来了").startswith("负面")
+
+
+def test_judge_shows_the_label_before_the_first_word(service: Service) -> None:
+    first, *reply = service.tidegate("judge", "今天的实验终于成功了，太棒了！").splitlines()
+
+    assert first.startswith("正面")
+    assert "".join(reply).strip()
+
+
+@pytest.mark.parametrize("text", ["你好", "今天天气真好", "我的快递还没到，怎么办？"])
+def test_chat_answers_in_chinese(service: Service, text: str) -> None:
+    answer = service.tidegate("chat", text)
+
+    assert re.search(r"[\u4e00-\u9fff]", answer), answer
+
+
+def test_everyday_reviews_are_labelled_well_and_alike_every_time(service: Service) -> None:
+    """At least three of four correct, and the same label in a second pass, over the bulk stream."""
+    expected, texts = zip(
+        *(line.split("\t") for line in REVIEWS.read_text("utf-8").splitlines()), strict=True
+    )
+    first, second = (
+        [json.loads(line)["label"] for line in service.tidegate("classify", "--json", "-", stdin="\n".join(texts)).splitlines()]
+        for _ in range(2)
+    )
+
+    correct = sum(label == wanted for label, wanted in zip(first, expected, strict=True))
+    assert first == second
+    assert correct >= 0.75 * len(texts), f"{correct} of {len(texts)}"
+
+
+def test_status_shows_the_instance_and_counts_every_call(service: Service) -> None:
+    service.tidegate("classify", "味道不错")
+
+    status = json.loads(service.tidegate("status", "--json"))
+
+    assert [("hot", "both")] == [
+        (one["phase"].lower(), one["role"].lower()) for one in status["instances"]
+    ]
+    counts = next(lane["counts"] for lane in status["lanes"] if lane["lane"] == "sentiment")
+    assert counts["offered"] == counts["full"] > 0
+
+
+def test_blank_text_is_refused_naming_the_field(service: Service) -> None:
+    ended = run("tidegate", "classify", " ", TIDEGATE_ADDRESS=service.address)
+
+    assert 2 == ended.returncode
+    assert "text" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_unknown_profile_is_refused_naming_those_that_exist(service: Service) -> None:
+    ended = run("tidegate", "classify", "-p", "nope", "好", TIDEGATE_ADDRESS=service.address)
+
+    assert 2 == ended.returncode
+    assert "nope" in ended.stderr
+    assert "sentiment" in ended.stderr
+
+
+def test_long_input_is_cut_and_says_so(service: Service) -> None:
+    answer = json.loads(service.tidegate("classify", "--json", "味道很好，下次还会再来。" * 100))
+
+    assert answer["truncated"]
+    assert "正面" == answer["label"]
