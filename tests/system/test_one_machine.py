@@ -39,7 +39,12 @@ def test_everyday_reviews_are_labelled_well_and_alike_every_time(service: Servic
         *(line.split("\t") for line in REVIEWS.read_text("utf-8").splitlines()), strict=True
     )
     first, second = (
-        [json.loads(line)["label"] for line in service.tidegate("classify", "--json", "-", stdin="\n".join(texts)).splitlines()]
+        [
+            json.loads(line)["label"]
+            for line in service.tidegate(
+                "classify", "--json", "-", stdin="\n".join(texts)
+            ).splitlines()
+        ]
         for _ in range(2)
     )
 
@@ -53,8 +58,8 @@ def test_status_shows_the_instance_and_counts_every_call(service: Service) -> No
 
     status = json.loads(service.tidegate("status", "--json"))
 
-    assert [("hot", "both")] == [
-        (one["phase"].lower(), one["role"].lower()) for one in status["instances"]
+    assert [(one["phase"].lower(), one["role"].lower()) for one in status["instances"]] == [
+        ("hot", "both")
     ]
     counts = next(lane["counts"] for lane in status["lanes"] if lane["lane"] == "sentiment")
     assert counts["offered"] == counts["full"] > 0
@@ -63,7 +68,7 @@ def test_status_shows_the_instance_and_counts_every_call(service: Service) -> No
 def test_blank_text_is_refused_naming_the_field(service: Service) -> None:
     ended = run("tidegate", "classify", " ", TIDEGATE_ADDRESS=service.address)
 
-    assert 2 == ended.returncode
+    assert ended.returncode == 2
     assert "text" in ended.stderr
     assert "Traceback" not in ended.stderr
 
@@ -71,7 +76,7 @@ def test_blank_text_is_refused_naming_the_field(service: Service) -> None:
 def test_an_unknown_profile_is_refused_naming_those_that_exist(service: Service) -> None:
     ended = run("tidegate", "classify", "-p", "nope", "好", TIDEGATE_ADDRESS=service.address)
 
-    assert 2 == ended.returncode
+    assert ended.returncode == 2
     assert "nope" in ended.stderr
     assert "sentiment" in ended.stderr
 
@@ -80,4 +85,4 @@ def test_long_input_is_cut_and_says_so(service: Service) -> None:
     answer = json.loads(service.tidegate("classify", "--json", "味道很好，下次还会再来。" * 100))
 
     assert answer["truncated"]
-    assert "正面" == answer["label"]
+    assert answer["label"] == "正面"

@@ -48,5 +48,5 @@ def test_services_are_listed_and_called_with_no_generated_code(service: Service)
             "tidegate.v1.Fleet",
             "tidegate.v1.Sentiment",
         } <= names
-        assert "正面" == classify({"text": "今天的实验终于成功了，太棒了！"})["label"]
-        assert "PHASE_HOT" == status({})["instances"][0]["phase"]
+        assert classify({"text": "今天的实验终于成功了，太棒了！"})["label"] == "正面"
+        assert status({})["instances"][0]["phase"] == "PHASE_HOT"
