@@ -1,0 +1,78 @@
+"""Write docs/configuration.md from the settings themselves.
+
+`python scripts/describe_settings.py` rewrites the page; with `--check` nothing is written and a
+difference is an error. Runs against the installed package.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+from tidegate.balancer.config import BalancerSettings
+from tidegate.server.config import ServerSettings
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
+INTRODUCTION = """# Settings
+
+Every setting has three names for one thing: a flag (`--chat-slots 8`), an environment variable
+(`TIDEGATE_SERVER_CHAT_SLOTS=8`) and a key of the TOML file that `--config` names (`chat_slots = 8`).
+A flag wins over a variable, a variable over the file. An unknown key is an error in each of them,
+and a wrong value stops the start with one line that names the setting, the value and what is accepted.
+
+This page is generated from the settings: `python scripts/describe_settings.py`.
+"""
+
+
+def default(field: FieldInfo) -> str:
+    """Return the default as a user would write it."""
+    value: Any = field.get_default(call_default_factory=True)
+    return "" if value in (None, "", ()) else f"`{value}`"
+
+
+def accepted(field: FieldInfo) -> str:
+    """Return the bounds or the choices of a setting."""
+    choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str)]
+    if choices:
+        return ", ".join(f"`{choice}`" for choice in choices)
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    return ", ".join(
+        f"{sign} {getattr(rule, name)}"
+        for rule in field.metadata
+        for name, sign in signs.items()
+        if hasattr(rule, name)
+    )
+
+
+def section(program: str, settings: type[BaseSettings]) -> str:
+    """Return the table of one program."""
+    prefix = settings.model_config["env_prefix"]
+    lines = [
+        f"\n## {program}\n",
+        f"Variables begin with `{prefix}`.\n",
+        "| Setting | Default | Accepted | What it does |",
+        "|---|---|---|---|",
+    ]
+    for name, field in settings.model_fields.items():
+        flag = f"`--{name.replace('_', '-')}`"
+        lines.append(f"| {flag} | {default(field)} | {accepted(field)} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Rewrite or check the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
+    page = INTRODUCTION
+    page += section("tidegate-server", ServerSettings)
+    page += section("tidegate-balancer", BalancerSettings)
+    if not parser.parse_args().check:
+        PAGE.write_text(page, "utf-8")
+    elif PAGE.read_text("utf-8") != page:
+        raise SystemExit("docs/configuration.md differs: run scripts/describe_settings.py")
+
+
+if __name__ == "__main__":
+    main()
