@@ -1,0 +1,49 @@
+"""What is in the folders is what is installed."""
+
+import subprocess
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PORTIONS = {
+    "protos/tidegate/v1": "tidegate.v1",
+    "server": "tidegate.server",
+    "balancer": "tidegate.balancer",
+    "clients": "tidegate.clients",
+}
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def test_every_folder_with_code_is_a_package_of_the_wheel() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    found = {
+        ".".join([name, *path.parent.relative_to(ROOT / folder).parts])
+        for folder, name in PORTIONS.items()
+        for path in (ROOT / folder).rglob("*.py")
+    }
+
+    assert found == set(declared["packages"])
+
+
+def test_nothing_is_installed_outside_of_the_name_space() -> None:
+    files = distribution("tidegate").files
+    if not files:
+        pytest.skip("runs against an installed wheel; this is a checkout on the path")
+
+    tops = {path.parts[0] for path in files if path.suffix == ".py"}
+
+    assert {"tidegate"} == tops
+
+
+@pytest.mark.parametrize("module", ["tidegate.clients", "tidegate.balancer.__main__"])
+def test_the_light_parts_never_load_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+
+    assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode
