@@ -11,7 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    wait_exponential,
+    wait_random,
+)
 
 from .consul_agent import CONSUL_ERRORS, ConsulAgent
 from .lane import Lane, Phase, Role
@@ -86,11 +92,16 @@ class Registration:
         return True
 
     async def leave(self) -> None:
-        """Take the instance out of Consul, in one try; Consul forgets it anyway in a minute."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
+        """Take the instance out of Consul, in one try; Consul forgets it anyway in a minute.
+
+        Does nothing when it has left already, or was never started.
+        """
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
+            return
+        keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeper
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._thread, self._agent.deregister, self._instance.id)
@@ -104,7 +115,7 @@ class Registration:
     async def _keep(self) -> None:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(CONSUL_ERRORS),
-            wait=wait_exponential_jitter(initial=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
+            wait=wait_exponential(_FIRST_WAIT_S, _LONGEST_WAIT_S) + wait_random(0, _FIRST_WAIT_S),
             sleep=self._sleep,
             before_sleep=self._log_away,
         )
