@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Annotated
 
 import typer
+
 from tidegate.clients.commands import options
 from tidegate.clients.commands.chat import chat
 from tidegate.clients.commands.classify import classify

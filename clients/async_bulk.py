@@ -9,9 +9,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import grpc
+
 from tidegate.clients.answers import ClassifiedItem
 from tidegate.clients.async_calls import next_message
 from tidegate.clients.bulk import Bulk
@@ -52,6 +54,9 @@ async def classify_stream(
             await _ended(sending)
         call = method(timeout=patience.left_s())
         sending = asyncio.create_task(feed.send(call))
+        # grpc.aio overwrites the status that came with one of its own when a write fails after
+        # it (grpc/grpc#36066); a write that is cancelled in time can't fail.
+        call.add_done_callback(partial(_cancel, sending))
         return await next_message(call)
 
     try:
@@ -148,6 +153,10 @@ async def _each(
     else:
         for item in items:
             yield item
+
+
+def _cancel(sending: asyncio.Task[None], _: _Call) -> None:
+    sending.cancel()
 
 
 async def _ended(*tasks: asyncio.Task[None]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from typing import TypeVar, cast
 
 import grpc
+
 from tidegate.clients.errors import error_of_call
 from tidegate.clients.patience import Patience
 from tidegate.clients.retry import retrying_async

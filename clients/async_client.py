@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import grpc
+
 from tidegate.clients import messages
 from tidegate.clients.answers import Classification, ClassifiedItem, Delta, End, Reply
 from tidegate.clients.async_bulk import classify_stream

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import grpc
+
 from tidegate.clients.answers import ClassifiedItem
 from tidegate.clients.bulk import Bulk
 from tidegate.clients.calls import Incoming, next_message
@@ -43,7 +44,9 @@ def classify_stream(
     blocks for ever, that thread waits there until the process ends, which it doesn't hold up.
     """
     feed = _Feed(bulk, window)
-    threading.Thread(target=feed.fill, args=(iter(items),), daemon=True).start()
+    threading.Thread(
+        target=feed.fill, args=(iter(items),), name="tidegate-bulk", daemon=True
+    ).start()
     call: _Call | None = None
 
     def attempt() -> sentiment_pb2.ClassifyStreamResponse | None:

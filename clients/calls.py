@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from typing import Protocol, TypeVar, cast
 
 import grpc
+
 from tidegate.clients.errors import TidegateError, error_of_call
 from tidegate.clients.patience import Patience
 from tidegate.clients.retry import retrying

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 import grpc
+
 from tidegate.clients import messages
 from tidegate.clients.answers import Classification, ClassifiedItem, Delta, End, Reply
 from tidegate.clients.blocking_bulk import classify_stream

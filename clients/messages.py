@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import grpc
+
 from tidegate.clients.answers import (
     Classification,
     Delta,

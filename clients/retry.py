@@ -20,6 +20,7 @@ from tenacity import (
     stop_never,
 )
 from tenacity.stop import stop_base
+
 from tidegate.clients.errors import TidegateError
 
 # Without a pushback: 0.2 s, doubling up to 5 s, each 20 % more or less (the jitter of A6).

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
+
 from tidegate.clients.answers import Delta, End, FinishReason
 from tidegate.clients.client import Client
 from tidegate.clients.commands import options

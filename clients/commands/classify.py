@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import typer
+
 from tidegate.clients.answers import Classification, ClassifiedItem
 from tidegate.clients.client import Client
 from tidegate.clients.commands import options

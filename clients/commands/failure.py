@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 
 import typer
+
 from tidegate.clients.errors import (
     DeadlineExceeded,
     InvalidInput,

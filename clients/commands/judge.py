@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import Annotated, Any
 
 import typer
+
 from tidegate.clients.answers import Classification, Delta, End
 from tidegate.clients.client import Client
 from tidegate.clients.commands import options

@@ -10,6 +10,7 @@ import sys
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
 from tidegate.clients.client import Client
 from tidegate.clients.commands import options
 from tidegate.clients.commands.failure import reported

@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 from urllib.parse import urlsplit
 
 import typer
+
 from tidegate.clients.commands.failure import ExitCode, say
 from tidegate.clients.commands.options import DEFAULT_ADDRESS
 from tidegate.clients.local.plan import BUNDLED, Plan, missing_extra
@@ -66,11 +67,11 @@ def up(
     """
     if consul not in {"auto", "off"} and urlsplit(consul).scheme not in {"http", "https"}:
         _refuse(f"--consul: {consul!r} is not auto, off or a URL", ExitCode.INPUT)
+    if not is_free(port):
+        _refuse(f"port {port} is in use; --port takes another")
     extra = missing_extra(model)
     if extra is not None:
         _refuse(f'the model server is not installed: python -m pip install "{extra}"')
-    if not is_free(port):
-        _refuse(f"port {port} is in use; --port takes another")
     if consul not in {"auto", "off"} and not answers(consul):
         _refuse(f"no Consul answers at {consul}", ExitCode.UNAVAILABLE)
     spare_1, spare_2, spare_3, *server_ports = free_ports(3 + servers)

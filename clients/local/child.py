@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -90,7 +91,10 @@ class Child:
     async def end(self, grace_s: float) -> None:
         """Ask it to end, and kill it and all that it started when it has not after grace_s."""
         if self.exit_code is None:
-            self._process.terminate()
+            # Not Process.terminate: it polls, which can take the exit code away from the thread
+            # of asyncio that waits for it, and asyncio then makes one up (255).
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
             try:
                 await asyncio.wait_for(self._process.wait(), grace_s)
             except asyncio.TimeoutError:
@@ -102,7 +106,9 @@ class Child:
     def kill(self) -> None:
         """Kill it and all that it started, if it still runs."""
         if self.exit_code is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            # It may have ended in this very moment.
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def how_it_ended(self) -> str:
         """For people: its exit code, or the name of the signal that killed it."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from tidegate.clients.async_client import AsyncClient
@@ -32,36 +32,61 @@ async def serve(plan: Plan, registry: Registry, say: Say, on_ready: Callable[[fl
     on_ready is called once, with the seconds that it took, when an instance of ours is hot.
     A second signal kills what is still finishing its calls.
     """
-    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    async with Supervisor() as supervisor:
+    supervisor = Supervisor()
 
-        def on_signal() -> None:
-            if stop.is_set():
-                supervisor.kill()
-            stop.set()
+    def on_signal() -> None:
+        if stop.is_set():
+            supervisor.kill()
+        stop.set()
 
-        # SIGHUP: the terminal was closed. The children have left it and would not notice.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, on_signal)
-        started_s = loop.time()
-        if registry.agent is not None:
-            await supervisor.start(registry.agent)
-            url = registry.url or ""
-            # A blocking probe gets a thread: the agent may need a moment to answer.
-            ready = _until(lambda: asyncio.to_thread(answers, url), say, "Consul is starting")
-            if not await _reached(ready, supervisor, stop, say):
-                return _exit_code(stop)
-        await supervisor.start(*plan.servers(registry.url))
-        await supervisor.start(plan.balancer(registry.url))
-        say("loading the model; the first start also unpacks or downloads it")
-        async with AsyncClient(plan.balancer_address, timeout_s=2.0, attempts=1) as client:
-            hot = _until(lambda: _is_hot(client, plan), say, "the model is loading")
-            if not await _reached(hot, supervisor, stop, say):
-                return _exit_code(stop)
-        on_ready(loop.time() - started_s)
-        await _reached(stop.wait(), supervisor, stop, say)
-        return _exit_code(stop)
+    with _signals(on_signal):
+        async with supervisor:
+            return await _serve(plan, registry, supervisor, stop, say, on_ready)
+
+
+async def _serve(
+    plan: Plan,
+    registry: Registry,
+    supervisor: Supervisor,
+    stop: asyncio.Event,
+    say: Say,
+    on_ready: Callable[[float], None],
+) -> int:
+    loop = asyncio.get_running_loop()
+    started_s = loop.time()
+    if registry.agent is not None:
+        await supervisor.start(registry.agent)
+        url = registry.url or ""
+        # A blocking probe gets a thread: the agent may need a moment to answer.
+        ready = _until(lambda: asyncio.to_thread(answers, url), say, "Consul is starting")
+        if not await _reached(ready, supervisor, stop, say):
+            return _exit_code(stop)
+    await supervisor.start(*plan.servers(registry.url))
+    await supervisor.start(plan.balancer(registry.url))
+    say("loading the model; the first start also unpacks or downloads it")
+    async with AsyncClient(plan.balancer_address, timeout_s=2.0, attempts=1) as client:
+        hot = _until(lambda: _is_hot(client, plan), say, "the model is loading")
+        if not await _reached(hot, supervisor, stop, say):
+            return _exit_code(stop)
+    on_ready(loop.time() - started_s)
+    await _reached(stop.wait(), supervisor, stop, say)
+    return _exit_code(stop)
+
+
+@contextmanager
+def _signals(on_signal: Callable[[], None]) -> Iterator[None]:
+    """Hears the signals that end us, instead of dying of them."""
+    loop = asyncio.get_running_loop()
+    # SIGHUP: the terminal was closed. The children have left it and would not notice.
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
 
 
 async def _is_hot(client: AsyncClient, plan: Plan) -> bool:

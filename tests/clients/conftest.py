@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-
-from .scripted_service import Service, running_service
-from .shell import Shell
+from support.scripted_service import Service, running_service
+from support.shell import Shell
 
 
 @pytest_asyncio.fixture

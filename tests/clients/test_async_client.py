@@ -7,6 +7,8 @@ from contextlib import aclosing
 import grpc
 import pytest
 import pytest_asyncio
+from support.scripted_service import Refusal, Service, invalid, shed
+
 from tidegate.clients import (
     AsyncClient,
     Classification,
@@ -26,8 +28,6 @@ from tidegate.clients import (
     Turn,
     Unavailable,
 )
-
-from .scripted_service import Refusal, Service, invalid, shed
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
@@ -349,3 +349,12 @@ async def test_a_closed_client_says_how_to_open_it(service: Service) -> None:
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         AsyncClient("localhost:50051", **settings)  # type: ignore[arg-type]
+
+
+async def test_a_shed_keeps_its_reason_when_it_meets_items_on_their_way(service: Service) -> None:
+    async with AsyncClient(service.address, attempts=1) as client:
+        for _ in range(50):
+            service.refusals.append(shed(5))
+            with pytest.raises(Overloaded) as caught:
+                await anext(client.classify_many(["字" * 5000] * 20))
+            assert caught.value.reason == "QUEUE_FULL"

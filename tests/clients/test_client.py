@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 import grpc
 import pytest
 import pytest_asyncio
+from support.scripted_service import Refusal, Service, invalid, shed
+from support.waiting import eventually
+
 from tidegate.clients import (
     Classification,
     Client,
@@ -19,9 +22,6 @@ from tidegate.clients import (
     ServerFailure,
     Unavailable,
 )
-
-from .scripted_service import Refusal, Service, invalid, shed
-from .shell import until
 
 
 @pytest_asyncio.fixture
@@ -131,13 +131,18 @@ async def test_what_the_items_raise_comes_after_their_answers(client: Client) ->
 
 
 async def test_a_bulk_stream_leaves_no_thread_behind(client: Client, service: Service) -> None:
-    before = threading.active_count()
     outcomes = client.classify_many(["hang"] * 200, window=4)
     await asyncio.to_thread(next, outcomes)
+    assert len(_bulk_threads()) == 2
     await asyncio.to_thread(outcomes.close)
     await asyncio.wait_for(service.cancelled.wait(), 5)
-    # One thread stays: the one of asyncio.to_thread itself.
-    await until(lambda: threading.active_count() <= before + 1)
+    await eventually(lambda: _bulk_threads() == [])
+
+
+def _bulk_threads() -> list[str]:
+    """Ours, which takes the items, and gRPC's, which sends them."""
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if "tidegate-bulk" in name or "consume_request" in name]
 
 
 async def test_a_closed_client_says_how_to_open_it(service: Service) -> None:

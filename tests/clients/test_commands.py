@@ -8,9 +8,9 @@ import signal
 
 import grpc
 import pytest
-
-from .scripted_service import Refusal, Service, invalid, shed
-from .shell import Shell, until
+from support.scripted_service import Refusal, Service, invalid, shed
+from support.shell import Shell
+from support.waiting import eventually
 
 
 async def test_classify_begins_with_the_label(shell: Shell) -> None:
@@ -190,18 +190,18 @@ async def test_in_a_dialogue_ctrl_c_stops_the_reply_and_ctrl_d_leaves(
     )
     os.close(theirs)
     try:
-        await until(lambda: b"> " in shown)
+        await eventually(lambda: b"> " in shown)
         os.write(ours, b"hang\n")
-        await until(lambda: "你好".encode() in shown)
+        await eventually(lambda: "你好".encode() in shown)
         process.send_signal(signal.SIGINT)
-        await until(lambda: b"(stopped)" in shown)
+        await eventually(lambda: b"(stopped)" in shown)
         await asyncio.wait_for(service.cancelled.wait(), 5)
         os.write(ours, "再见\n".encode())
-        await until(lambda: "世界".encode() in shown)
+        await eventually(lambda: "世界".encode() in shown)
         # What had been written before Ctrl-C is part of the conversation.
         turns = service.seen[-1].request.turns  # type: ignore[attr-defined]
         assert [turn.content for turn in turns] == ["hang", "你好", "再见"]
-        await until(lambda: shown.count(b"> ") >= 3)
+        await eventually(lambda: shown.count(b"> ") >= 3)
         os.write(ours, b"\x04")
         assert await asyncio.wait_for(process.wait(), 10) == 0
     finally:

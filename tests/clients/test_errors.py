@@ -6,6 +6,8 @@ import grpc
 import pytest
 from google.protobuf import any_pb2
 from google.rpc import status_pb2
+from support.scripted_service import invalid, shed
+
 from tidegate.clients.errors import (
     DeadlineExceeded,
     FieldViolation,
@@ -17,8 +19,6 @@ from tidegate.clients.errors import (
     error_of_call,
     error_of_item,
 )
-
-from .scripted_service import invalid, shed
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import grpc
 import pytest
+
 from tidegate.clients.errors import Overloaded, TidegateError, Unavailable
 from tidegate.clients.retry import delay_s, retrying
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
+
 from tidegate.v1 import chat_pb2, fleet_pb2, sentiment_pb2, usage_pb2
 from tidegate.v1.chat_pb2_grpc import ChatServicer, add_ChatServicer_to_server
 from tidegate.v1.fleet_pb2_grpc import FleetServicer, add_FleetServicer_to_server

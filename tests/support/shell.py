@@ -1,11 +1,10 @@
-"""Runs `tidegate` as a shell does, and waits for conditions."""
+"""Runs `tidegate` as a shell does: another process, pipes for its streams."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -41,11 +40,3 @@ class Shell:
         out, err = await asyncio.wait_for(process.communicate(stdin), 30)
         assert process.returncode is not None
         return Finished(process.returncode, out.decode(), err.decode())
-
-
-async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
-    """Wait until the condition holds; fail after within_s."""
-    deadline_s = asyncio.get_running_loop().time() + within_s
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline_s, f"{condition} never held"
-        await asyncio.sleep(0.01)
