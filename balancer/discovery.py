@@ -22,9 +22,11 @@ from tenacity import (
     Retrying,
     retry_if_exception_type,
     stop_when_event_set,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 from tenacity.nap import sleep_using_event
+
 from tidegate.balancer.core.instance import Registration
 from tidegate.balancer.memory import Memory
 from tidegate.balancer.registration import read_registration
@@ -91,7 +93,8 @@ class ConsulDiscovery:
             retry=retry_if_exception_type(
                 (consul.ConsulException, requests.RequestException, ValueError, KeyError, TypeError)
             ),
-            wait=wait_exponential_jitter(initial=FIRST_RETRY_S, max=LONGEST_RETRY_S, jitter=0.1),
+            wait=wait_exponential(multiplier=FIRST_RETRY_S, max=LONGEST_RETRY_S)
+            + wait_random(0, 0.1),
             stop=stop_when_event_set(self._stopping),
             sleep=sleep_using_event(self._stopping),
             before_sleep=self._note_away,

@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 
+from typing_extensions import assert_never
+
 from tidegate.balancer.core.call import Call, Outcome
 from tidegate.balancer.core.change import Change
 from tidegate.balancer.core.instance import Registration
 from tidegate.balancer.core.pool import Pool
 from tidegate.balancer.core.verdict import Send, Shed, Verdict, Wait
-from typing_extensions import assert_never
 
 DEADLINE_SLACK_S = 0.02
 """A hang-up this close to the call's deadline is the deadline: the transport's clock rounds."""

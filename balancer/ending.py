@@ -9,6 +9,7 @@ from enum import Enum
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
+
 from tidegate.balancer.core.call import Outcome
 
 NO_WORK_DONE = frozenset({"SLOTS_TAKEN", "DRAINING"})

@@ -5,6 +5,7 @@ Reads the pool and changes nothing. Knows nothing about where instances come fro
 
 import grpc
 from grpc_health.v1 import health, health_pb2
+
 from tidegate.balancer.core.call import Lane
 from tidegate.balancer.core.instance import Instance, Phase, Role
 from tidegate.balancer.core.pool import Pool

@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any
 
 import grpc
+
 from tidegate.balancer.channels import Channels
 from tidegate.balancer.core.call import Call, Lane, Outcome
 from tidegate.balancer.dispatcher import Dispatcher, Lease, ShedError
@@ -44,7 +45,7 @@ class Proxy(grpc.GenericRpcHandler):
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
         """The handler for a method; None, which gRPC answers with UNIMPLEMENTED, if it isn't ours."""
         path = handler_call_details.method
         lane = lane_of(path)
@@ -52,7 +53,7 @@ class Proxy(grpc.GenericRpcHandler):
             return None
         return self._handlers.get(path) or self._handler(path, lane)
 
-    def _handler(self, path: str, lane: Lane) -> grpc.RpcMethodHandler[Any, Any]:
+    def _handler(self, path: str, lane: Lane) -> "grpc.RpcMethodHandler[Any, Any]":
         forward = _Forward(path, lane, self._dispatcher, self._channels, self._ids)
         handler: grpc.RpcMethodHandler[Any, Any]
         match shape_of(path):

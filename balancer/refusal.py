@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
+
 from tidegate.balancer.core.verdict import Reason, Shed
 
 Metadata = tuple[tuple[str, str | bytes], ...]

@@ -15,6 +15,7 @@ import structlog
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+
 from tidegate.balancer.channels import Channels
 from tidegate.balancer.config import BalancerSettings
 from tidegate.balancer.core.call import Lane

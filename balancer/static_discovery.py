@@ -6,11 +6,19 @@ is a gone instance until it answers again. Knows nothing about the pool.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import grpc
 import structlog
 from grpc_health.v1 import health_pb2
-from tenacity import AsyncRetrying, RetryCallState, retry_always, wait_exponential_jitter
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    wait_exponential,
+    wait_random,
+)
+
 from tidegate.balancer.channels import open_channel
 from tidegate.balancer.core.call import Lane
 from tidegate.balancer.core.instance import Phase, Registration, Role
@@ -85,23 +93,25 @@ class StaticDiscovery:
         await asyncio.gather(*self._watches, return_exceptions=True)
 
     async def _watch(self, address: str) -> None:
+        """Follow one life of the instance after the other."""
+
         def note_away(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome is not None else None
-            if isinstance(error, grpc.aio.AioRpcError) and state.attempt_number == 1:
+            if state.attempt_number == 1 and isinstance(error, grpc.aio.AioRpcError):
                 problem = f"{error.code().name}: {error.details()}"
                 _log.warning("instance is away", address=address, problem=problem)
 
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type((grpc.aio.AioRpcError, ConnectionError)),
+            wait=wait_exponential(multiplier=FIRST_RETRY_S, max=LONGEST_RETRY_S)
+            + wait_random(0, 0.1),
+            before_sleep=note_away,
+        )
         async with open_channel(address) as channel:
-            while True:
-                retrying = AsyncRetrying(
-                    retry=retry_always,
-                    wait=wait_exponential_jitter(FIRST_RETRY_S, LONGEST_RETRY_S, jitter=0.1),
-                    before_sleep=note_away,
-                )
-                await retrying(self._follow, address, channel)
+            await retrying(self._follow, address, channel)
 
-    async def _follow(self, address: str, channel: grpc.aio.Channel) -> None:
-        """Follow one life of an instance, until its connection is lost."""
+    async def _follow(self, address: str, channel: grpc.aio.Channel) -> NoReturn:
+        """Follow one life of an instance, until its connection is lost and an error says so."""
         # Written out, because the stub's types know Check only.
         watch: grpc.aio.UnaryStreamMultiCallable[
             health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse
@@ -118,6 +128,7 @@ class StaticDiscovery:
                 self._tell(address, registration_of(address, load, is_healthy=is_healthy))
         finally:
             self._tell(address, None)
+        raise ConnectionError(f"{address} ended its health watch")
 
     def _tell(self, address: str, registration: Registration | None) -> None:
         before = dict(self._known)

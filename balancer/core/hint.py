@@ -3,9 +3,10 @@
 A hint says "at least": it is jittered upward only, and capped at 30 s. Knows nothing about the wire.
 """
 
+from typing_extensions import assert_never
+
 from tidegate.balancer.core.route import Random
 from tidegate.balancer.core.verdict import Backlog, Reason
-from typing_extensions import assert_never
 
 MAX_S = 30.0
 MIN_S = 0.1

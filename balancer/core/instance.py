@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from typing_extensions import assert_never
+
 from tidegate.balancer.core.call import Lane, Outcome
 from tidegate.balancer.core.change import Change
 from tidegate.balancer.core.eject import Ejection
 from tidegate.balancer.core.hold import Hold
-from typing_extensions import assert_never
 
 
 class Phase(Enum):

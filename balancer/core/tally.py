@@ -7,9 +7,10 @@ failed + waiting + in flight. Knows nothing about the calls themselves.
 from collections import Counter
 from dataclasses import dataclass, field
 
+from typing_extensions import assert_never
+
 from tidegate.balancer.core.call import Outcome
 from tidegate.balancer.core.verdict import Reason
-from typing_extensions import assert_never
 
 
 @dataclass(slots=True)
