@@ -6,6 +6,7 @@ Knows nothing of how words or labels are found.
 from contextlib import aclosing
 
 import grpc
+
 from tidegate.v1.chat_pb2 import (
     JudgeAndReplyRequest,
     JudgeAndReplyResponse,

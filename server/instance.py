@@ -6,6 +6,7 @@ Static balancers learn an instance's role, lanes and phase from it.
 from importlib.metadata import version
 
 import grpc
+
 from tidegate.v1 import fleet_pb2, instance_pb2
 
 from .admission import Admission

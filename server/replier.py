@@ -8,8 +8,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from tidegate.v1 import chat_pb2
 from typing_extensions import assert_never
+
+from tidegate.v1 import chat_pb2
 
 from .edge import refuse_long_prompt
 from .engine.engine import Engine

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import grpc
+
 from tidegate.v1.sentiment_pb2 import (
     ClassifyRequest,
     ClassifyResponse,

@@ -1,4 +1,5 @@
 import pytest
+
 from tidegate.server.admission import Admission, Permit
 from tidegate.server.lane import Lane
 from tidegate.server.refusal import Reason, Refusal

@@ -6,6 +6,7 @@ import pytest
 from support.scripted_model import ScriptedModel
 from support.served import Served, serve, unpack
 from support.waiting import eventually
+
 from tidegate.v1.chat_pb2 import (
     FINISH_REASON_LENGTH,
     FINISH_REASON_STOP,

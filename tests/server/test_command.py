@@ -11,6 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.programs import Program, run, running, wait_until
 from support.tiny_models import make_model
+
 from tidegate.v1 import fleet_pb2, instance_pb2, instance_pb2_grpc
 from tidegate.v1.chat_pb2 import Sampling, StreamReplyRequest
 from tidegate.v1.chat_pb2_grpc import ChatStub

@@ -1,5 +1,6 @@
 import pytest
 from pydantic import ValidationError
+
 from tidegate.server.config import ServerSettings, SettingsError, read_settings
 
 

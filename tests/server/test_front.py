@@ -3,6 +3,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from support.served import serve, unpack
+
 from tidegate.server.admission import Admission
 from tidegate.server.front import Front
 from tidegate.server.instance import InstanceService

@@ -1,4 +1,5 @@
 import pytest
+
 from tidegate.server.builtin_profiles import builtin_profiles
 from tidegate.server.linter import Rule, lint
 from tidegate.server.profile import ProfileError, make_profile

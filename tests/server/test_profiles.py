@@ -2,6 +2,7 @@ import os
 
 import pytest
 from structlog.testing import capture_logs
+
 from tidegate.server.profile import ProfileError, make_profile
 from tidegate.server.profile_folder import Changed, Gone, ProfileFolder
 from tidegate.server.profiles import ProfileStore

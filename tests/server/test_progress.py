@@ -1,6 +1,7 @@
 import io
 
 from structlog.testing import capture_logs
+
 from tidegate.server.progress import Progress
 
 

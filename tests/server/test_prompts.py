@@ -1,5 +1,6 @@
 import pytest
 from support.scripted_model import END, START, ByteTokenizer
+
 from tidegate.server.builtin_profiles import builtin_profiles, model_format
 from tidegate.server.profile import ProfileError, make_profile
 from tidegate.server.prompts import PromptWriter, Speaker, Turn

@@ -1,6 +1,7 @@
 import grpc
 import pytest
 from google.rpc import error_details_pb2
+
 from tidegate.server.refusal import Reason, Refusal, Violation, refuse_fields
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from tidegate.server.scoring import confidence, label_prior, rank
 
 

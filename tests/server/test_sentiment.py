@@ -5,6 +5,7 @@ import pytest
 from support.scripted_model import ScriptedModel
 from support.served import Served, serve, unpack
 from support.waiting import eventually
+
 from tidegate.v1.sentiment_pb2 import ClassifyRequest, ClassifyStreamRequest
 
 CLASSIFY = "/tidegate.v1.Sentiment/Classify"

@@ -1,4 +1,5 @@
 import pytest
+
 from tidegate.server.truncation import cut, find_keywords
 
 LIMITS = {"above": 20, "head": 6, "tail": 6, "keywords": 3}

@@ -1,4 +1,5 @@
 import pytest
+
 from tidegate.server.builtin_profiles import builtin_profiles
 from tidegate.server.call_metadata import CallMetadata
 from tidegate.server.profiles import ProfileStore
