@@ -101,7 +101,9 @@ class Pool:
         if expires_s <= now:
             return self._shed(call, expiry_reason(call.deadline_s, now), now)
         room = self._rooms[call.lane]
-        instance = None if room else self._place(waiter, now)
+        # Those who wait for an instance other than the one that lost them block nobody.
+        is_blocked = any(each.lost_by is None for each in room)
+        instance = None if is_blocked else self._place(waiter, now)
         reason = refusal(
             Outlook(
                 instances=len(self._roster.serving(call.lane)),

@@ -1,0 +1,57 @@
+import pytest
+
+from tidegate.balancer.core.admission import Outlook, expiry_reason, is_reachable, refusal
+from tidegate.balancer.core.policy import LanePolicy
+from tidegate.balancer.core.verdict import Reason
+
+POLICY = LanePolicy(wait_s=10.0, max_waiting=2)
+
+
+def outlook(**facts: float) -> Outlook:
+    known = {
+        "instances": 1,
+        "has_room": False,
+        "depth": 0,
+        "wait_s": 0.0,
+        "median_s": 0.0,
+        "in_flight": 1,
+    }
+    return Outlook(**{**known, **facts})
+
+
+@pytest.mark.parametrize(
+    ("facts", "deadline_s", "reason"),
+    [
+        ({}, None, None),
+        ({"instances": 0}, None, Reason.NO_INSTANCE),
+        ({"depth": 2}, None, Reason.QUEUE_FULL),
+        ({"depth": 1}, None, None),
+        ({"depth": 2, "has_room": True}, None, None),
+        ({"wait_s": 10.1}, None, Reason.WAIT_TOO_LONG),
+        ({"wait_s": 10.0}, None, None),
+        ({"wait_s": 10.1, "has_room": True}, None, None),
+        ({"wait_s": 3.0, "median_s": 1.0}, 104.0, None),
+        ({"wait_s": 3.0, "median_s": 1.1}, 104.0, Reason.DEADLINE_UNREACHABLE),
+        ({"wait_s": 3.0, "median_s": 1.1, "has_room": True}, 104.0, None),
+        ({"median_s": 9.0, "has_room": True}, 104.0, Reason.DEADLINE_UNREACHABLE),
+    ],
+)
+def test_a_newcomer_is_refused_when_it_would_wait_in_vain(facts, deadline_s, reason):
+    assert refusal(outlook(**facts), POLICY, deadline_s, now=100.0) is reason
+
+
+@pytest.mark.parametrize(
+    ("deadline_s", "in_flight", "reachable"),
+    [(None, 1, True), (12.0, 1, True), (11.9, 1, False), (11.9, 0, True)],
+    ids=["no deadline", "just in time", "too late", "an idle lane is always tried"],
+)
+def test_a_call_is_reachable_when_its_service_fits(deadline_s, in_flight, reachable):
+    assert is_reachable(deadline_s, 10.0, 2.0, in_flight) is reachable
+
+
+@pytest.mark.parametrize(
+    ("deadline_s", "reason"),
+    [(None, Reason.QUEUE_TIMEOUT), (9.0, Reason.QUEUE_TIMEOUT), (8.0, Reason.EXPIRED)],
+)
+def test_an_expiry_is_the_calls_own_only_if_its_deadline_has_passed(deadline_s, reason):
+    assert expiry_reason(deadline_s, now=8.0) is reason

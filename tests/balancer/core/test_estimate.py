@@ -1,0 +1,38 @@
+import pytest
+
+from tidegate.balancer.core.estimate import SAMPLES, ServiceTime, estimated_wait_s
+
+
+def test_nothing_is_known_before_the_first_answer():
+    assert (ServiceTime().mean_s, ServiceTime().median_s) == (0.0, 0.0)
+
+
+def test_mean_and_median_are_those_of_the_recent_answers():
+    service = ServiceTime()
+    for duration_s in (1.0, 2.0, 9.0):
+        service.learn(duration_s)
+    assert (service.mean_s, service.median_s) == (4.0, 2.0)
+
+
+def test_old_answers_are_forgotten():
+    service = ServiceTime()
+    for duration_s in [100.0] * 10 + [2.0] * SAMPLES:
+        service.learn(duration_s)
+    assert (service.mean_s, service.median_s) == (pytest.approx(2.0), 2.0)
+
+
+def test_a_call_that_ran_out_of_time_teaches_only_that_calls_are_longer():
+    service = ServiceTime()
+    service.learn(2.0)
+    service.learn_at_least(1.0)
+    assert service.mean_s == 2.0
+    service.learn_at_least(4.0)
+    assert service.mean_s == 3.0
+
+
+@pytest.mark.parametrize(
+    ("ahead", "slots", "mean_s", "wait_s"),
+    [(0, 1, 2.0, 2.0), (3, 2, 2.0, 4.0), (3, 2, 0.0, 0.0), (3, 0, 2.0, 0.0)],
+)
+def test_the_wait_is_the_time_in_which_enough_slots_come_free(ahead, slots, mean_s, wait_s):
+    assert estimated_wait_s(ahead, slots, mean_s) == wait_s

@@ -1,0 +1,343 @@
+"""Stories of the pool: events in, verdicts out."""
+
+import random
+from collections.abc import Mapping
+
+import pytest
+
+from tidegate.balancer.core.call import Call, Lane, Outcome
+from tidegate.balancer.core.instance import Phase, Registration, Role
+from tidegate.balancer.core.policy import LanePolicy, Policy
+from tidegate.balancer.core.pool import Pool
+from tidegate.balancer.core.verdict import Reason, Send, Shed, Wait
+
+CHAT, SENTIMENT = Lane.CHAT, Lane.SENTIMENT
+
+
+def hot(name: str, role: Role = Role.BOTH, *, sentiment: int = 1, chat: int = 1) -> Registration:
+    slots: Mapping[Lane, int] = {SENTIMENT: sentiment, CHAT: chat}
+    return Registration(name, f"{name}:1", Phase.HOT, role, slots)
+
+
+class Story:
+    """A pool with its own clock and numbered calls."""
+
+    def __init__(self, *registrations: Registration, policy: Policy | None = None) -> None:
+        self.pool = Pool(policy or Policy(), random.Random(5))
+        self.now = 100.0
+        self.calls = 0
+        self.pool.observe(registrations, "test", self.now)
+
+    def call(self, lane: Lane = CHAT, left_s: float | None = None) -> Call:
+        self.calls += 1
+        return Call(self.calls, lane, self.now, None if left_s is None else self.now + left_s)
+
+    def offer(self, lane: Lane = CHAT, left_s: float | None = None):
+        return self.pool.offer(self.call(lane, left_s), self.now)
+
+    def finish(self, send: Send, outcome: Outcome = Outcome.FULL, after_s: float = 0.0):
+        self.now += after_s
+        return self.pool.finish(send, outcome, self.now)
+
+    def tick(self):
+        """Let time pass until the next tick is due."""
+        self.now = self.pool.next_tick_s(self.now)
+        return self.pool.tick(self.now)
+
+    def learn(self, lane: Lane, duration_s: float) -> None:
+        self.finish(self.offer(lane), after_s=duration_s)
+
+
+def reasons(verdicts) -> list[Reason]:
+    return [verdict.reason for verdict in verdicts if isinstance(verdict, Shed)]
+
+
+def test_a_call_with_room_is_sent_at_once():
+    story = Story(hot("a"))
+    send = story.offer()
+    assert isinstance(send, Send)
+    assert (send.instance_id, send.address, send.began_s) == ("a", "a:1", 100.0)
+    assert repr(story.pool) == "<Pool 1 hot | 1 in flight, 0 waiting>"
+    assert story.pool.in_flight == 1
+
+
+def test_a_call_without_room_waits_until_a_send_is_finished():
+    story = Story(hot("a"))
+    first, second = story.offer(), story.offer()
+    assert isinstance(second, Wait)
+    (sent,) = story.finish(first)
+    assert sent.call == second.call
+    assert repr(story.pool) == "<Pool 1 hot | 1 in flight, 0 waiting>"
+
+
+def test_waiting_calls_go_to_whichever_instance_has_room_first():
+    story = Story(hot("a"), hot("b"))
+    first, second = story.offer(), story.offer()
+    assert {first.instance_id, second.instance_id} == {"a", "b"}
+    story.offer()
+    (sent,) = story.finish(second)
+    assert sent.instance_id == second.instance_id
+
+
+def test_a_second_instance_shares_the_load_at_once():
+    story = Story(hot("a"))
+    story.offer()
+    waiting = story.offer()
+    (sent,) = story.pool.observe([hot("a"), hot("b")], "test", story.now)
+    assert (sent.call, sent.instance_id) == (waiting.call, "b")
+
+
+def test_without_an_instance_a_call_is_shed_with_a_short_hint():
+    shed = Story().offer()
+    assert shed.reason is Reason.NO_INSTANCE
+    assert 1.0 <= shed.retry_after_s <= 1.2
+    assert shed.backlog.instances == 0
+    assert Story(hot("a", Role.SENTIMENT)).offer(CHAT).reason is Reason.NO_INSTANCE
+
+
+def test_when_the_last_instance_goes_the_waiting_are_told():
+    story = Story(hot("a"))
+    story.offer()
+    story.offer()
+    assert reasons(story.pool.observe([], "test", story.now)) == [Reason.NO_INSTANCE]
+
+
+def test_a_full_lane_sheds_the_newcomer():
+    lanes = {CHAT: LanePolicy(30.0, 1), SENTIMENT: LanePolicy(2.0, 1)}
+    story = Story(hot("a"), policy=Policy(lanes=lanes))
+    story.offer()
+    story.offer()
+    shed = story.offer()
+    assert (shed.reason, shed.backlog.depth) == (Reason.QUEUE_FULL, 1)
+    assert isinstance(story.offer(SENTIMENT), Send)
+
+
+def test_a_lane_is_bounded_by_its_estimated_wait():
+    story = Story(hot("a"))
+    story.learn(CHAT, 12.0)
+    verdicts = [story.offer() for _ in range(4)]
+    assert [type(verdict) for verdict in verdicts] == [Send, Wait, Wait, Shed]
+    shed = verdicts[-1]
+    assert (shed.reason, shed.backlog.estimated_wait_s) == (Reason.WAIT_TOO_LONG, 36.0)
+    assert 18.0 <= shed.retry_after_s <= 21.6
+
+
+def test_a_deadline_out_of_reach_is_refused_on_arrival():
+    story = Story(hot("a"))
+    story.learn(CHAT, 4.0)
+    story.offer()
+    assert story.offer(left_s=7.9).reason is Reason.DEADLINE_UNREACHABLE
+    assert isinstance(story.offer(left_s=8.0), Wait)
+
+
+def test_a_deadline_that_went_out_of_reach_is_refused_before_sending():
+    story = Story(hot("a"), hot("b"))
+    story.learn(CHAT, 4.0)
+    first, _second = story.offer(), story.offer()
+    assert isinstance(story.offer(left_s=8.0), Wait)
+    assert reasons(story.finish(first, after_s=5.0)) == [Reason.DEADLINE_UNREACHABLE]
+
+
+def test_an_idle_lane_tries_a_call_that_an_old_estimate_would_refuse():
+    story = Story(hot("a"))
+    story.learn(CHAT, 20.0)
+    send = story.offer(left_s=1.0)
+    assert isinstance(send, Send)
+    story.finish(send, Outcome.EXPIRED, after_s=1.0)
+    for _ in range(70):
+        story.learn(CHAT, 0.5)
+    story.offer()
+    assert isinstance(story.offer(left_s=1.5), Wait)
+
+
+def test_a_deadline_that_is_past_is_expired_and_not_shed():
+    story = Story(hot("a"))
+    shed = story.offer(left_s=0.0)
+    assert (shed.reason, shed.retry_after_s) == (Reason.EXPIRED, None)
+    tally = story.pool.tally(CHAT)
+    assert (tally.expired, tally.shed) == (1, 0)
+
+
+def test_waiting_ends_exactly_at_the_lanes_limit():
+    story = Story(hot("a"))
+    story.offer()
+    story.offer()
+    assert story.pool.next_tick_s(story.now) == 130.0
+    assert story.pool.tick(129.9) == []
+    assert reasons(story.tick()) == [Reason.QUEUE_TIMEOUT]
+    assert story.pool.next_tick_s(story.now) is None
+
+
+def test_waiting_ends_exactly_at_the_calls_own_deadline():
+    story = Story(hot("a"))
+    story.offer()
+    story.offer(left_s=3.0)
+    assert reasons(story.tick()) == [Reason.EXPIRED]
+    assert story.now == 103.0
+
+
+def test_the_earliest_deadline_goes_first():
+    story = Story(hot("a"))
+    first = story.offer()
+    story.offer(left_s=20.0)
+    urgent = story.offer(left_s=10.0)
+    (sent,) = story.finish(first)
+    assert sent.call == urgent.call
+
+
+def test_a_caller_who_hangs_up_frees_its_place():
+    story = Story(hot("a"))
+    story.offer()
+    waiting = story.offer()
+    assert story.pool.withdraw(waiting.call, Outcome.CANCELLED, story.now) == []
+    assert story.pool.withdraw(waiting.call, Outcome.CANCELLED, story.now) == []
+    assert story.pool.tally(CHAT).cancelled == 1
+    assert story.pool.next_tick_s(story.now) is None
+
+
+def test_chat_stands_back_while_a_sentiment_waits():
+    story = Story(hot("a", sentiment=1, chat=2))
+    chat, sentiment = story.offer(CHAT), story.offer(SENTIMENT)
+    story.offer(CHAT)
+    waiting_chat, waiting_sentiment = story.offer(CHAT), story.offer(SENTIMENT)
+    assert story.finish(chat, after_s=0.5) == []
+    verdicts = story.finish(sentiment)
+    assert [verdict.call for verdict in verdicts] == [waiting_sentiment.call, waiting_chat.call]
+
+
+def test_a_caller_who_hangs_up_lets_those_go_who_stood_back_for_it():
+    story = Story(hot("a", sentiment=1, chat=2))
+    chat, _ = story.offer(CHAT), story.offer(SENTIMENT)
+    story.offer(CHAT)
+    waiting_chat, waiting_sentiment = story.offer(CHAT), story.offer(SENTIMENT)
+    story.finish(chat, after_s=0.5)
+    (sent,) = story.pool.withdraw(waiting_sentiment.call, Outcome.CANCELLED, story.now)
+    assert sent.call == waiting_chat.call
+
+
+def test_chat_goes_when_its_floor_is_due_though_sentiments_wait():
+    story = Story(hot("a", sentiment=4, chat=1))
+    for _ in range(5):
+        story.offer(SENTIMENT)
+    chat = story.offer(CHAT)
+    assert isinstance(chat, Wait)
+    (sent,) = story.tick()
+    assert sent.call == chat.call
+    assert repr(story.pool) == "<Pool 1 hot | 5 in flight, 1 waiting>"
+
+
+def test_a_floor_that_is_paid_asks_for_no_tick():
+    story = Story(hot("a", sentiment=1, chat=2))
+    chat, _, other = story.offer(CHAT), story.offer(SENTIMENT), story.offer(CHAT)
+    story.offer(CHAT)
+    story.offer(SENTIMENT)
+    story.finish(chat, after_s=0.5)
+    # One of the two in flight is a chat: half of the slot-seconds, more than the floor.
+    assert story.pool.next_tick_s(story.now) == 102.0
+    assert other.instance_id == "a"
+
+
+def test_chat_does_not_stand_back_where_no_sentiment_could_go():
+    story = Story(hot("a", Role.SENTIMENT), hot("b", Role.CHAT))
+    story.offer(SENTIMENT)
+    story.offer(SENTIMENT)
+    assert story.offer(CHAT).instance_id == "b"
+
+
+def test_a_refused_call_goes_back_to_the_head_and_is_no_attempt():
+    story = Story(hot("a"))
+    first, second = story.offer(), story.offer()
+    assert story.finish(first, Outcome.REFUSED) == []
+    assert repr(story.pool) == "<Pool 1 hot | 0 in flight, 2 waiting>"
+    (sent,) = story.tick()
+    assert (sent.call, story.now) == (first.call, pytest.approx(100.05))
+    (sent,) = story.finish(sent)
+    assert sent.call == second.call
+
+
+def test_a_refused_call_goes_to_another_instance_at_once():
+    story = Story(hot("a"), hot("b"))
+    first = story.offer()
+    (sent,) = story.finish(first, Outcome.REFUSED)
+    assert sent.call == first.call
+    assert sent.instance_id != first.instance_id
+
+
+def test_a_lost_call_is_sent_once_more_to_another_instance():
+    story = Story(hot("a"), hot("b"), hot("c"))
+    first = story.offer()
+    (second,) = story.finish(first, Outcome.LOST)
+    assert second.instance_id != first.instance_id
+    assert reasons(story.finish(second, Outcome.LOST)) == [Reason.INSTANCE_LOST]
+
+
+def test_a_lost_call_without_another_instance_is_shed():
+    story = Story(hot("a"))
+    assert reasons(story.finish(story.offer(), Outcome.LOST)) == [Reason.INSTANCE_LOST]
+
+
+def test_a_lost_call_that_waits_lets_others_go_to_where_it_may_not():
+    story = Story(hot("a"), hot("b"))
+    first, second = story.offer(), story.offer()
+    assert story.finish(first, Outcome.LOST) == []
+    third = story.offer()
+    assert third.instance_id == first.instance_id
+    verdicts = story.pool.observe([hot(first.instance_id)], "test", story.now)
+    assert reasons(verdicts) == [Reason.INSTANCE_LOST]
+    assert story.finish(second) == []
+
+
+def test_lost_calls_are_retried_within_a_budget():
+    story = Story(hot("a", chat=8), hot("b", chat=8), policy=Policy(retry_min=1, retry_share=0.1))
+    sends = [story.offer() for _ in range(6)]
+    lost = [send for send in sends if send.instance_id == "a"]
+    (retried,) = story.finish(lost[0], Outcome.LOST)
+    assert isinstance(retried, Send)
+    assert reasons(story.finish(lost[1], Outcome.LOST)) == [Reason.INSTANCE_LOST]
+    story.finish(retried)
+    assert isinstance(story.finish(lost[2], Outcome.LOST)[0], Send)
+
+
+def test_an_instance_that_cannot_be_reached_is_ejected_and_the_change_is_told():
+    story = Story(hot("a", chat=8), hot("b", chat=8))
+    story.pool.take_changes()
+    sends = [story.offer() for _ in range(8)]
+    for send in [send for send in sends if send.instance_id == "a"][:3]:
+        story.finish(send, Outcome.CUT)
+    (change,) = story.pool.take_changes()
+    assert (change.instance_id, change.after) == ("a", "ejected")
+    assert story.pool.take_changes() == []
+    assert {story.offer().instance_id for _ in range(4)} == {"b"}
+
+
+def test_a_send_that_is_finished_twice_counts_once():
+    story = Story(hot("a"))
+    send = story.offer()
+    story.finish(send)
+    assert story.finish(send, Outcome.FAILED) == []
+    tally = story.pool.tally(CHAT)
+    assert (tally.full, tally.failed) == (1, 0)
+
+
+def test_a_send_of_a_gone_instance_frees_no_slot_of_its_successor():
+    story = Story(hot("a"))
+    old = story.offer()
+    story.pool.observe([], "test", story.now)
+    story.pool.observe([hot("a")], "test", story.now)
+    new = story.offer()
+    waiting = story.offer()
+    assert story.finish(old) == []
+    assert isinstance(waiting, Wait)
+    assert [instance.in_flight[CHAT] for instance in story.pool.instances] == [1]
+    assert len(story.finish(new)) == 1
+
+
+def test_a_closed_pool_turns_away_what_waits_and_what_comes_and_finishes_the_rest():
+    story = Story(hot("a"), hot("b"))
+    first, second = story.offer(), story.offer()
+    story.offer()
+    assert reasons(story.pool.close(story.now)) == [Reason.DRAINING]
+    assert story.offer().reason is Reason.DRAINING
+    assert reasons(story.finish(first, Outcome.LOST)) == [Reason.DRAINING]
+    assert story.finish(second) == []
+    assert story.pool.in_flight == 0
