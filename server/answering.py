@@ -20,6 +20,7 @@ from .profiles import ProfileStore
 from .prompts import PromptWriter, Speaker, Turn
 from .refusal import RefusedError
 from .replier import Replier
+from .scribe import Scribe
 from .sentiment import SentimentService
 from .start_error import StartError
 from .validation import ChatCall, ClassifyCall, Validation
@@ -48,8 +49,9 @@ class Answering:
         self._check_default("default_chat_profile", "chat")
         validation = Validation(self.profiles, self._defaults, settings.max_text_characters)
         self._preparations = Preparations(engine, writer)
-        self._judge = Judge(engine, writer, self._preparations)
-        self._replier = Replier(engine, writer, self._preparations)
+        self._scribe = Scribe(writer, engine.context_tokens)
+        self._judge = Judge(engine, self._scribe, self._preparations)
+        self._replier = Replier(engine, self._scribe, self._preparations)
         self._sentiment = SentimentService(edge, self.profiles, validation, self._judge)
         self._chat = ChatService(edge, self.profiles, validation, self._judge, self._replier)
 
@@ -82,6 +84,7 @@ class Answering:
     async def stop(self) -> None:
         """Give up what goes on in the background."""
         await self._preparations.stop()
+        self._scribe.stop()
 
     def _check_default(self, setting: str, kind: Kind) -> None:
         name = self._defaults[kind]

@@ -23,8 +23,8 @@ _STOP_TEXT = (
 )
 _STOP_WORDS = frozenset(_STOP_TEXT.split())
 
-# rjieba holds the interpreter while it tags; pieces of this size keep that to a few milliseconds.
-_PIECE_CHARACTERS = 1000
+# rjieba holds the interpreter while it tags; pieces of this size keep that to a millisecond.
+_PIECE_CHARACTERS = 250
 _PIECE = re.compile(
     rf".{{1,{_PIECE_CHARACTERS}}}(?:(?<=[\s，。！？；、,.!?;])|$)|.{{1,{_PIECE_CHARACTERS}}}", re.S
 )

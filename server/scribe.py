@@ -1,0 +1,75 @@
+"""Writes the prompt of one call, off the event loop: cuts its texts, then makes its tokens.
+
+Knows nothing of what the prompt is for.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from .edge import refuse_long_prompt
+from .engine.sequence import Prompt
+from .profile import Limits, Profile
+from .prompts import PromptWriter, Speaker, Turn
+from .refusal import RefusedError
+from .truncation import Cut, cut
+
+# Cutting holds the interpreter: more threads would not cut faster, only keep the loop waiting.
+_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A prompt that fits, and whether anything was left out of the caller's texts."""
+
+    prompt: Prompt
+    was_cut: bool
+
+
+class Scribe:
+    """Writes for one engine, whose slots hold `context_tokens`. `stop` ends its threads."""
+
+    def __init__(self, writer: PromptWriter, context_tokens: int) -> None:
+        self._writer = writer
+        self._context_tokens = context_tokens
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="scribe")
+
+    async def write(
+        self, profile: Profile, turns: Sequence[Turn], system_prompt: str | None
+    ) -> Written:
+        """Return the prompt for an answer to the last of `turns`, each user turn cut.
+
+        Raises RefusedError (INVALID_ARGUMENT) for a prompt that leaves no room for an answer.
+        """
+        loop = asyncio.get_running_loop()
+        written = await loop.run_in_executor(
+            self._threads, self._write, profile, turns, system_prompt
+        )
+        tokens = len(written.prompt.tokens)
+        if tokens >= self._context_tokens:
+            field = "text" if len(turns) == 1 else "turns"
+            raise RefusedError(refuse_long_prompt(field, tokens, self._context_tokens))
+        return written
+
+    def stop(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _write(self, profile: Profile, turns: Sequence[Turn], system_prompt: str | None) -> Written:
+        kept = [_cut_turn(profile.limits, turn) for turn in turns]
+        shortened = [Turn(turn.speaker, one.text) for turn, one in zip(turns, kept, strict=True)]
+        prompt = self._writer.write(profile, shortened, system_prompt)
+        return Written(prompt, any(one.was_cut for one in kept))
+
+
+def _cut_turn(limits: Limits, turn: Turn) -> Cut:
+    if turn.speaker is not Speaker.USER:
+        return Cut(turn.content, was_cut=False)
+    return cut(
+        turn.content,
+        above=limits.cut_above_characters,
+        head=limits.keep_head,
+        tail=limits.keep_tail,
+        keywords=limits.keywords,
+    )
