@@ -15,3 +15,11 @@ def is_running(pid: int) -> bool:
 def children_of(pid: int) -> list[int]:
     """The processes that it started and that are still there."""
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def command_of(pid: int) -> str:
+    """Its command line; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support import sleeping_plan
-from support.processes import children_of, is_running
+from support.processes import children_of, command_of, is_running
 from support.scripted_service import Service
 from support.sleeping_plan import STATIC, SleepingPlan, python
 from support.waiting import eventually
@@ -114,6 +114,8 @@ async def test_whatever_ends_it_nothing_is_left_behind(
         pass
     children = children_of(process.pid)
     assert len(children) == 2
+    # Before that, a child would notice by itself that its starter is gone.
+    await eventually(lambda: not any("leash.py" in command_of(child) for child in children))
     assert all(is_running(child) for child in children)
     process.send_signal(number)
     exit_code = await asyncio.wait_for(process.wait(), 20)
