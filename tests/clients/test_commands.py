@@ -223,6 +223,12 @@ async def test_status_shows_instances_and_lanes(shell: Shell) -> None:
     assert "\x1b" not in done.stdout
 
 
+async def test_an_output_that_cannot_show_a_label_gets_no_traceback(shell: Shell) -> None:
+    shell.environment["PYTHONIOENCODING"] = "ascii"
+    done = await shell.run("classify", "好")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "??  0.98\n", "")
+
+
 async def test_a_reader_that_leaves_gets_no_traceback(shell: Shell) -> None:
     process = await shell.start("classify", "-")
     assert process.stdin is not None
