@@ -7,9 +7,9 @@ prompts, tokens or messages.
 import asyncio
 import signal
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import structlog
 
@@ -36,6 +36,7 @@ _FAREWELL_S = 0.5
 _WILDCARDS = ("0.0.0.0", "::", "[::]")  # noqa: S104 - only compared
 
 _Done = TypeVar("_Done")
+Load: TypeAlias = Callable[[ServerSettings, Progress], Coroutine[Any, Any, Engine]]
 
 log = structlog.get_logger()
 
@@ -45,10 +46,11 @@ class EngineDiedError(Exception):
 
 
 class Life:
-    """One run of the server."""
+    """One run of the server, with the model that `load` brings."""
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, load: Load = load_model) -> None:
         self._settings = settings
+        self._load = load
         self._role = Role(settings.role)
         slots = {Lane.SENTIMENT: settings.sentiment_slots, Lane.CHAT: settings.chat_slots}
         self._slots = {lane: slots[lane] for lane in self._role.lanes}
@@ -78,7 +80,7 @@ class Life:
                     await self._registration.leave()
 
     async def _serve(self) -> None:
-        engine = await self._until_stop(load_model(self._settings, Progress()))
+        engine = await self._until_stop(self._load(self._settings, Progress()))
         if engine is None:
             return
         engine.start()
