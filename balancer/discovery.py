@@ -114,6 +114,9 @@ class ConsulDiscovery:
                 self._tell(memory.registrations)
 
     def _ask(self, index: int | None) -> tuple[int, tuple[Registration, ...]]:
+        if self._is_away:
+            # It may have lost its memory, and would wait for an index that is far ahead of it.
+            index = None
         now_index, nodes = self._health.service(self._service, index=index, wait=f"{WAIT_S}s")
         return int(now_index), tuple(self._readable(nodes))
 

@@ -1,0 +1,23 @@
+"""Fixtures of more than one part."""
+
+from collections.abc import Iterator
+
+import pytest
+from support.consul import ConsulAgent, find_consul
+
+
+@pytest.fixture(scope="session")
+def consul() -> Iterator[ConsulAgent]:
+    """A Consul agent that all tests share; each uses a service name of its own."""
+    agent = ConsulAgent(find_consul())
+    agent.start()
+    yield agent
+    agent.stop()
+
+
+@pytest.fixture
+def own_consul() -> Iterator[ConsulAgent]:
+    """A Consul agent that the test may stop and start; not yet started."""
+    agent = ConsulAgent(find_consul())
+    yield agent
+    agent.stop()

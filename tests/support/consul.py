@@ -1,0 +1,102 @@
+"""A real Consul dev agent on free ports."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from urllib.request import ProxyHandler, Request, build_opener
+
+import pytest
+
+# Straight to the agent, whatever proxies the environment names.
+_OPENER = build_opener(ProxyHandler({}))
+
+
+def find_consul() -> str:
+    """The binary: TIDEGATE_CONSUL, or `consul` on the PATH. Without one, skip; in CI, fail."""
+    binary = os.environ.get("TIDEGATE_CONSUL") or shutil.which("consul")
+    if binary is None:
+        problem = "no Consul binary: set TIDEGATE_CONSUL, or run scripts/fetch_consul.sh"
+        if os.environ.get("CI") == "true":
+            pytest.fail(problem)
+        pytest.skip(problem)
+    return binary
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+class ConsulAgent:
+    """One agent; it forgets everything when it is stopped, and keeps its ports."""
+
+    def __init__(self, binary: str) -> None:
+        self._binary = binary
+        self._ports = free_ports(4)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"http://127.0.0.1:{self._ports[0]}"
+
+    def start(self) -> None:
+        names = ("http", "server", "serf-lan", "serf-wan")
+        ports = [f"-{name}-port={port}" for name, port in zip(names, self._ports, strict=True)]
+        self._process = subprocess.Popen(
+            [
+                *(self._binary, "agent", "-dev", "-bind=127.0.0.1"),
+                *("-dns-port=-1", "-grpc-port=-1", "-log-level=err"),
+                *ports,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        end_s = time.monotonic() + 20.0
+        while not self._leads():
+            assert self._process.poll() is None, "Consul ended"
+            assert time.monotonic() < end_s, "Consul has no leader after 20 s"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def register(self, address: str, tags: Sequence[str], name: str = "tidegate") -> None:
+        host, _, port = address.rpartition(":")
+        self._put(
+            "/v1/agent/service/register",
+            {
+                "ID": f"tidegate-{host}-{port}",
+                "Name": name,
+                "Address": host,
+                "Port": int(port),
+                "Tags": list(tags),
+                "Check": {
+                    "GRPC": address,
+                    "Interval": "1s",
+                    "DeregisterCriticalServiceAfter": "60s",
+                },
+            },
+        )
+
+    def deregister(self, instance_id: str) -> None:
+        self._put(f"/v1/agent/service/deregister/{instance_id}", {})
+
+    def _put(self, path: str, body: object) -> None:
+        request = Request(self.url + path, json.dumps(body).encode(), method="PUT")
+        _OPENER.open(request, timeout=5).close()
+
+    def _leads(self) -> bool:
+        try:
+            with _OPENER.open(self.url + "/v1/status/leader", timeout=2) as answer:
+                return bool(json.load(answer))
+        except (OSError, ValueError):
+            return False
