@@ -112,19 +112,20 @@ class Sidecar:
         self.port = self._listen()
         await self._server.start()
         self._reporting = asyncio.ensure_future(self._report_health())
-        self._discovery.start()
         address = f"{self._settings.host}:{self.port}"
         _log.info("balancer listens", address=address, discovery=str(self._discovery))
+        self._discovery.start()
 
     async def drain(self) -> None:
         """Refuse what is new, answer what waits, and give what runs its time; then stop."""
         _log.info("balancer drains", pool=repr(self._pool), limit_s=self._settings.drain_s)
+        # First of all, so that whoever comes or waits is told the reason.
+        self._dispatcher.close()
+        await self._health.close()
         await self._discovery.stop()
         if self._reporting is not None:
             self._reporting.cancel()
             await asyncio.gather(self._reporting, return_exceptions=True)
-        await self._health.close()
-        self._dispatcher.close()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._dispatcher.drained(), self._settings.drain_s)
         cut_off = self._pool.in_flight

@@ -126,8 +126,10 @@ class StaticDiscovery:
                 load = await instance.GetLoad(instance_pb2.GetLoadRequest(), timeout=ASK_TIMEOUT_S)
                 is_healthy = answer.status == health_pb2.HealthCheckResponse.SERVING
                 self._tell(address, registration_of(address, load, is_healthy=is_healthy))
-        finally:
+        except grpc.aio.AioRpcError:
             self._tell(address, None)
+            raise
+        self._tell(address, None)
         raise ConnectionError(f"{address} ended its health watch")
 
     def _tell(self, address: str, registration: Registration | None) -> None:
