@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 from support.scripted_model import ByteTokenizer, ScriptedModel
+
 from tidegate.server.admission import Admission
 from tidegate.server.answering import Answering
 from tidegate.server.config import ServerSettings
