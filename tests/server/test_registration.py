@@ -1,14 +1,10 @@
 """Registration against a real Consul agent that comes, goes and forgets."""
 
 import json
-import os
-import shutil
-import subprocess
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
 from structlog.testing import capture_logs
-from support.programs import free_port, wait_until
 from support.waiting import eventually
 
 from tidegate.server.consul_agent import ConsulAgent
@@ -23,52 +19,19 @@ _OPENER = build_opener(ProxyHandler({}))
 pytestmark = pytest.mark.consul
 
 
-class Agent:
-    """A Consul dev agent on ports of its own; it forgets everything when it is stopped."""
+def ask(agent, path: str):
+    with _OPENER.open(agent.url + path, timeout=2) as answer:
+        return json.load(answer)
 
-    def __init__(self, binary: str) -> None:
-        self._binary = binary
-        self._ports = [free_port() for _ in range(4)]
-        self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"http://127.0.0.1:{self._ports[0]}"
 
-    def start(self) -> None:
-        names = ("http", "server", "serf-lan", "serf-wan")
-        ports = [f"-{name}-port={port}" for name, port in zip(names, self._ports, strict=True)]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen(
-            [self._binary, "agent", "-dev", "-dns-port=-1", "-grpc-port=-1", *ports], **quiet
-        )
-        wait_until(lambda: bool(self.ask("/v1/status/leader")), "a Consul leader")
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def ask(self, path: str):
-        try:
-            with _OPENER.open(self.url + path, timeout=2) as answer:
-                return json.load(answer)
-        except (OSError, ValueError):
-            return None
-
-    def tags(self, instance: str) -> list[str]:
-        return ((self.ask("/v1/agent/services") or {}).get(instance) or {}).get("Tags", [])
+def tags(agent, instance: str = "tidegate-127.0.0.1-50999") -> list[str]:
+    return ask(agent, "/v1/agent/services").get(instance, {}).get("Tags", [])
 
 
 @pytest.fixture
-def consul():
-    binary = os.environ.get("TIDEGATE_CONSUL") or shutil.which("consul")
-    if binary is None:
-        reason = "no Consul binary found: put one on the PATH or name it in TIDEGATE_CONSUL"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    agent = Agent(binary)
-    yield agent
-    agent.stop()
+def consul(own_consul):
+    """An agent that nobody else asks; not yet started."""
+    return own_consul
 
 
 def instance_at(port: int) -> Instance:
@@ -100,13 +63,13 @@ async def test_an_instance_is_registered_under_its_phase_until_it_leaves(consul,
     consul.start()
     registration.start()
     assert await registration.wait_told(10)
-    assert "phase=warming" in consul.tags("tidegate-127.0.0.1-50999")
+    assert "phase=warming" in tags(consul)
     for phase in (Phase.HOT, Phase.DRAINING):
         registration.announce(phase)
         assert await registration.wait_told(2)
-        assert f"phase={phase.value}" in consul.tags("tidegate-127.0.0.1-50999")
+        assert f"phase={phase.value}" in tags(consul)
     await registration.leave()
-    assert consul.ask("/v1/agent/services") == {}
+    assert ask(consul, "/v1/agent/services") == {}
 
 
 async def test_a_consul_that_comes_late_is_told_and_logged_once(consul, registration):
@@ -130,7 +93,7 @@ async def test_a_consul_that_forgot_the_instance_is_told_again(consul, registrat
     assert await registration.wait_told(10)
     consul.stop()
     consul.start()
-    await eventually(lambda: "phase=hot" in consul.tags("tidegate-127.0.0.1-50999"), 20)
+    await eventually(lambda: "phase=hot" in tags(consul), 20)
 
 
 async def test_leaving_a_consul_that_is_away_is_no_error(consul):
@@ -154,7 +117,7 @@ async def test_consuls_check_passes_when_the_instance_serves(consul):
         registration.start()
 
         def is_passing() -> bool:
-            return bool(consul.ask("/v1/health/service/tidegate?passing"))
+            return bool(ask(consul, "/v1/health/service/tidegate?passing"))
 
         assert await registration.wait_told(10)
         assert not is_passing()
