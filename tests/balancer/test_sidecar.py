@@ -99,24 +99,26 @@ async def test_reflection_names_every_service_and_knows_the_details_of_a_refusal
 
 
 async def test_the_status_adds_up():
-    async with PlayedInstance(sentiment_slots=4, chat_slots=1) as instance:
-        async with front_of([instance]) as it:
-            instance.hold()
-            calls = [it.chat.Reply(chat_pb2.ReplyRequest(text="hello")) for _ in range(3)]
-            await eventually(lambda: it.tally(Lane.CHAT).offered == 3)
-            await eventually(lambda: instance.in_flight == 1)
-            status = await it.fleet.GetStatus(fleet_pb2.GetStatusRequest())
-            instance.release()
-            await asyncio.gather(*calls)
+    async with (
+        PlayedInstance(sentiment_slots=4, chat_slots=1) as instance,
+        front_of([instance]) as it,
+    ):
+        instance.hold()
+        calls = [it.chat.Reply(chat_pb2.ReplyRequest(text="hello")) for _ in range(3)]
+        await eventually(lambda: it.tally(Lane.CHAT).offered == 3)
+        await eventually(lambda: instance.in_flight == 1)
+        status = await it.fleet.GetStatus(fleet_pb2.GetStatusRequest())
+        instance.release()
+        await asyncio.gather(*calls)
 
-            (told,) = status.instances
-            assert (told.id, told.address, told.model) == (instance.id, instance.address, "played")
-            assert (told.role, told.slots, told.in_flight) == (fleet_pb2.ROLE_BOTH, 5, 1)
-            loads = [(load.lane, load.slots, load.in_flight) for load in told.lanes]
-            assert loads == [("sentiment", 4, 0), ("chat", 1, 1)]
-            chat = status.lanes[1]
-            assert (chat.lane, chat.depth, chat.counts.offered) == ("chat", 2, 3)
-            assert (status.discovery, status.version) == ("static", "test")
+        (told,) = status.instances
+        assert (told.id, told.address, told.model) == (instance.id, instance.address, "played")
+        assert (told.role, told.slots, told.in_flight) == (fleet_pb2.ROLE_BOTH, 5, 1)
+        loads = [(load.lane, load.slots, load.in_flight) for load in told.lanes]
+        assert loads == [("sentiment", 4, 0), ("chat", 1, 1)]
+        chat = status.lanes[1]
+        assert (chat.lane, chat.depth, chat.counts.offered) == ("chat", 2, 3)
+        assert (status.discovery, status.version) == ("static", "test")
 
 
 async def test_an_instance_on_the_fixed_list_may_come_later_and_come_back():
