@@ -4,10 +4,10 @@ import asyncio
 import sys
 from typing import NoReturn
 
-from .config import ServerSettings, SettingsError, read_settings
-from .life import EngineDiedError, Life
-from .logs import set_up_logs
-from .start_error import StartError
+from tidegate.server.config import ServerSettings, SettingsError, read_settings
+from tidegate.server.life import EngineDiedError, Life
+from tidegate.server.logs import set_up_logs
+from tidegate.server.start_error import StartError
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ time and the randomness as arguments; knows nothing of gRPC or of the engine.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .lane import Lane
-from .refusal import LONGEST_PUSHBACK_S, Reason, Refusal
+from tidegate.server.lane import Lane
+from tidegate.server.refusal import LONGEST_PUSHBACK_S, Reason, Refusal
 
 # What a call is taken to last until one has been seen.
 _FIRST_GUESS_S = {Lane.SENTIMENT: 0.2, Lane.CHAT: 5.0}

@@ -5,25 +5,25 @@ The wiring only; every part knows its own work.
 
 from pathlib import Path
 
-from .builtin_profiles import builtin_profiles, model_format
-from .chat import ChatService
-from .config import ServerSettings
-from .edge import Edge, Handlers
-from .engine.engine import Engine
-from .engine.sequence import Sampling
-from .judge import Judge
-from .lane import Lane, Role
-from .preparation import Preparations
-from .profile import Kind, ProfileError
-from .profile_folder import ProfileFolder
-from .profiles import ProfileStore
-from .prompts import PromptWriter, Speaker, Turn
-from .refusal import RefusedError
-from .replier import Replier
-from .scribe import Scribe
-from .sentiment import SentimentService
-from .start_error import StartError
-from .validation import ChatCall, ClassifyCall, Validation
+from tidegate.server.builtin_profiles import builtin_profiles, model_format
+from tidegate.server.chat import ChatService
+from tidegate.server.config import ServerSettings
+from tidegate.server.edge import Edge, Handlers
+from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.sequence import Sampling
+from tidegate.server.judge import Judge
+from tidegate.server.lane import Lane, Role
+from tidegate.server.preparation import Preparations
+from tidegate.server.profile import Kind, ProfileError
+from tidegate.server.profile_folder import ProfileFolder
+from tidegate.server.profiles import ProfileStore
+from tidegate.server.prompts import PromptWriter, Speaker, Turn
+from tidegate.server.refusal import RefusedError
+from tidegate.server.replier import Replier
+from tidegate.server.scribe import Scribe
+from tidegate.server.sentiment import SentimentService
+from tidegate.server.start_error import StartError
+from tidegate.server.validation import ChatCall, ClassifyCall, Validation
 
 _WARM_UP_TEXT = "今天的实验终于成功了，太棒了！"
 

@@ -7,8 +7,8 @@ text. Knows nothing of the user's profiles.
 import sys
 from importlib.resources import files
 
-from .engine.sequence import Tokenizer
-from .profile import Format, Profile, make_profile
+from tidegate.server.engine.sequence import Tokenizer
+from tidegate.server.profile import Format, Profile, make_profile
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -6,7 +6,7 @@ The one place where the incoming metadata keys are named. Knows nothing of the m
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .refusal import RefusedError, Violation, refuse_fields
+from tidegate.server.refusal import RefusedError, Violation, refuse_fields
 
 PROFILE_KEY = "tidegate-profile"
 SYSTEM_PROMPT_KEY = "tidegate-system-prompt-bin"

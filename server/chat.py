@@ -7,6 +7,13 @@ from contextlib import aclosing
 
 import grpc
 
+from tidegate.server.decoding import decode
+from tidegate.server.edge import Context, Edge, Handlers
+from tidegate.server.judge import Judge
+from tidegate.server.lane import Lane
+from tidegate.server.profiles import ProfileStore
+from tidegate.server.replier import Replier
+from tidegate.server.validation import Validation
 from tidegate.v1.chat_pb2 import (
     JudgeAndReplyRequest,
     JudgeAndReplyResponse,
@@ -16,14 +23,6 @@ from tidegate.v1.chat_pb2 import (
     StreamReplyRequest,
     StreamReplyResponse,
 )
-
-from .decoding import decode
-from .edge import Context, Edge, Handlers
-from .judge import Judge
-from .lane import Lane
-from .profiles import ProfileStore
-from .replier import Replier
-from .validation import Validation
 
 
 class ChatService:

@@ -12,7 +12,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from .refusal import RefusedError, Violation, refuse_fields
+from tidegate.server.refusal import RefusedError, Violation, refuse_fields
 
 _Read = TypeVar("_Read", bound=Message)
 

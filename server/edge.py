@@ -16,12 +16,12 @@ from typing import Any, NoReturn, TypeAlias
 import grpc
 import structlog
 
-from .admission import Admission, Permit
-from .call_metadata import CallMetadata, read_metadata
-from .engine.sequence import EngineError, EngineStoppedError, PromptTooLongError
-from .lane import Lane
-from .profile import ProfileError
-from .refusal import (
+from tidegate.server.admission import Admission, Permit
+from tidegate.server.call_metadata import CallMetadata, read_metadata
+from tidegate.server.engine.sequence import EngineError, EngineStoppedError, PromptTooLongError
+from tidegate.server.lane import Lane
+from tidegate.server.profile import ProfileError
+from tidegate.server.refusal import (
     Refusal,
     RefusedError,
     Violation,

@@ -7,9 +7,9 @@ import secrets
 
 import grpc
 
-from .edge import Context, Handler, Handlers
-from .lane import Role
-from .refusal import Reason, Refusal
+from tidegate.server.edge import Context, Handler, Handlers
+from tidegate.server.lane import Role
+from tidegate.server.refusal import Reason, Refusal
 
 # Loading takes seconds to minutes; balancers learn of its end by themselves.
 _WARMING_PUSHBACK_S = 1.0

@@ -7,12 +7,11 @@ from importlib.metadata import version
 
 import grpc
 
+from tidegate.server.admission import Admission
+from tidegate.server.edge import Context, Handlers
+from tidegate.server.engine.engine import Engine
+from tidegate.server.lane import Phase, Role
 from tidegate.v1 import fleet_pb2, instance_pb2
-
-from .admission import Admission
-from .edge import Context, Handlers
-from .engine.engine import Engine
-from .lane import Phase, Role
 
 SERVICE = "tidegate.v1.Instance"
 

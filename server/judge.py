@@ -3,15 +3,14 @@
 Knows nothing of gRPC calls; the answer is the message that every method sends.
 """
 
+from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.sequence import Usage
+from tidegate.server.preparation import Preparations
+from tidegate.server.prompts import Speaker, Turn
+from tidegate.server.scoring import confidence, rank
+from tidegate.server.scribe import Scribe
+from tidegate.server.validation import ClassifyCall
 from tidegate.v1 import sentiment_pb2, usage_pb2
-
-from .engine.engine import Engine
-from .engine.sequence import Usage
-from .preparation import Preparations
-from .prompts import Speaker, Turn
-from .scoring import confidence, rank
-from .scribe import Scribe
-from .validation import ClassifyCall
 
 
 class Judge:

@@ -13,20 +13,20 @@ from typing import Any, TypeAlias, TypeVar
 
 import structlog
 
-from .admission import Admission
-from .answering import Answering, check_folder
-from .config import ServerSettings
-from .consul_agent import ConsulAgent
-from .edge import Edge
-from .engine.engine import Engine
-from .front import Front
-from .instance import InstanceService
-from .lane import Lane, Phase, Role
-from .listener import Listener
-from .model_loading import load_model
-from .progress import Progress
-from .registration import Instance, Registration
-from .start_error import StartError
+from tidegate.server.admission import Admission
+from tidegate.server.answering import Answering, check_folder
+from tidegate.server.config import ServerSettings
+from tidegate.server.consul_agent import ConsulAgent
+from tidegate.server.edge import Edge
+from tidegate.server.engine.engine import Engine
+from tidegate.server.front import Front
+from tidegate.server.instance import InstanceService
+from tidegate.server.lane import Lane, Phase, Role
+from tidegate.server.listener import Listener
+from tidegate.server.model_loading import load_model
+from tidegate.server.progress import Progress
+from tidegate.server.registration import Instance, Registration
+from tidegate.server.start_error import StartError
 
 # How often profiles and the engine's health are looked at without a call.
 _LOOK_EVERY_S = 1.0

@@ -7,7 +7,7 @@ rule. System prompts that come with a call are the caller's and are not linted.
 from dataclasses import dataclass
 from enum import Enum
 
-from .profile import Profile
+from tidegate.server.profile import Profile
 
 # A reply cut below this is an answer that stops in mid-sentence.
 LEAST_CHAT_TOKENS = 64

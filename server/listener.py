@@ -11,10 +11,10 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from . import instance
-from .front import Front
-from .lane import Role
-from .start_error import StartError
+from tidegate.server import instance
+from tidegate.server.front import Front
+from tidegate.server.lane import Role
+from tidegate.server.start_error import StartError
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -7,10 +7,10 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-from .config import ServerSettings
-from .engine.engine import Engine
-from .lane import Lane, Role
-from .start_error import StartError
+from tidegate.server.config import ServerSettings
+from tidegate.server.engine.engine import Engine
+from tidegate.server.lane import Lane, Role
+from tidegate.server.start_error import StartError
 
 # Labels that go through one step together; more of them wait for the next step. A label needs
 # a slot of the cache for one step only, so this many slots serve any number of callers.
@@ -48,7 +48,7 @@ async def load_model(settings: ServerSettings, progress: Callable[[str, int, int
 
 def _load(settings: ServerSettings, progress: Callable[[str, int, int], None]) -> Engine:
     # Importing torch takes seconds: here it happens beside the open port.
-    from .engine.loading import ModelError, load_engine
+    from tidegate.server.engine.loading import ModelError, load_engine
 
     lanes = Role(settings.role).lanes
     chats = settings.chat_slots if Lane.CHAT in lanes else 0

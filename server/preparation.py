@@ -6,11 +6,11 @@ Knows nothing of gRPC, nor of where profiles come from.
 import asyncio
 from dataclasses import dataclass
 
-from .engine.engine import Engine
-from .engine.sequence import PromptTooLongError
-from .profile import Profile, ProfileError
-from .prompts import PromptWriter, Speaker, Turn
-from .scoring import label_prior
+from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.sequence import PromptTooLongError
+from tidegate.server.profile import Profile, ProfileError
+from tidegate.server.prompts import PromptWriter, Speaker, Turn
+from tidegate.server.scoring import label_prior
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .linter import lint
-from .profile import Profile, ProfileError, make_profile
+from tidegate.server.linter import lint
+from tidegate.server.profile import Profile, ProfileError, make_profile
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from .profile import Kind, Profile, ProfileError
-from .profile_folder import Changed, Gone, ProfileFolder
+from tidegate.server.profile import Kind, Profile, ProfileError
+from tidegate.server.profile_folder import Changed, Gone, ProfileFolder
 
 log = structlog.get_logger()
 

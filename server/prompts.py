@@ -11,8 +11,8 @@ from enum import Enum
 
 from typing_extensions import assert_never
 
-from .engine.sequence import Prompt, Tokenizer
-from .profile import Format, Profile, ProfileError, Template, frame
+from tidegate.server.engine.sequence import Prompt, Tokenizer
+from tidegate.server.profile import Format, Profile, ProfileError, Template, frame
 
 # Plain lines, for a profile of a base model that has no template of its own.
 _PLAIN = Template(user="用户：{text}\n", assistant="助手：{text}\n\n")

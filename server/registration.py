@@ -19,8 +19,8 @@ from tenacity import (
     wait_random,
 )
 
-from .consul_agent import CONSUL_ERRORS, ConsulAgent
-from .lane import Lane, Phase, Role
+from tidegate.server.consul_agent import CONSUL_ERRORS, ConsulAgent
+from tidegate.server.lane import Lane, Phase, Role
 
 # How often Consul is asked whether it still knows this instance.
 _LOOK_EVERY_S = 3.0

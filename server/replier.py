@@ -8,14 +8,13 @@ from contextlib import aclosing
 
 from typing_extensions import assert_never
 
+from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.sequence import Delta, Ending, Finish
+from tidegate.server.judge import usage_message
+from tidegate.server.preparation import Preparations
+from tidegate.server.scribe import Scribe, Written
+from tidegate.server.validation import ChatCall
 from tidegate.v1 import chat_pb2
-
-from .engine.engine import Engine
-from .engine.sequence import Delta, Ending, Finish
-from .judge import usage_message
-from .preparation import Preparations
-from .scribe import Scribe, Written
-from .validation import ChatCall
 
 
 class Replier:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from .edge import refuse_long_prompt
-from .engine.sequence import Prompt
-from .profile import Limits, Profile
-from .prompts import PromptWriter, Speaker, Turn
-from .refusal import RefusedError
-from .truncation import Cut, cut
+from tidegate.server.edge import refuse_long_prompt
+from tidegate.server.engine.sequence import Prompt
+from tidegate.server.profile import Limits, Profile
+from tidegate.server.prompts import PromptWriter, Speaker, Turn
+from tidegate.server.refusal import RefusedError
+from tidegate.server.truncation import Cut, cut
 
 # Cutting holds the interpreter: more threads would not cut faster, only keep the loop waiting.
 _THREADS = 2

@@ -8,20 +8,19 @@ from collections.abc import AsyncIterator
 
 import grpc
 
+from tidegate.server.decoding import decode, find_string
+from tidegate.server.edge import Arrival, Context, Edge, Handlers
+from tidegate.server.judge import Judge
+from tidegate.server.lane import Lane
+from tidegate.server.profiles import ProfileStore
+from tidegate.server.refusal import RefusedError, Violation, refuse_fields
+from tidegate.server.validation import Validation, check_id
 from tidegate.v1.sentiment_pb2 import (
     ClassifyRequest,
     ClassifyResponse,
     ClassifyStreamRequest,
     ClassifyStreamResponse,
 )
-
-from .decoding import decode, find_string
-from .edge import Arrival, Context, Edge, Handlers
-from .judge import Judge
-from .lane import Lane
-from .profiles import ProfileStore
-from .refusal import RefusedError, Violation, refuse_fields
-from .validation import Validation, check_id
 
 # Items of one stream that are in the engine at once: enough to fill a step with labels of
 # usual length, few enough that a bulk doesn't keep single calls waiting.

@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from tidegate.server.call_metadata import PROFILE_KEY, SYSTEM_PROMPT_KEY, CallMetadata
+from tidegate.server.engine.sequence import Sampling
+from tidegate.server.profile import Kind, Profile
+from tidegate.server.profiles import ProfileStore
+from tidegate.server.prompts import Speaker, Turn
+from tidegate.server.refusal import RefusedError, Violation, refuse_fields
 from tidegate.v1 import chat_pb2, sentiment_pb2
-
-from .call_metadata import PROFILE_KEY, SYSTEM_PROMPT_KEY, CallMetadata
-from .engine.sequence import Sampling
-from .profile import Kind, Profile
-from .profiles import ProfileStore
-from .prompts import Speaker, Turn
-from .refusal import RefusedError, Violation, refuse_fields
 
 ChatRequest: TypeAlias = (
     chat_pb2.ReplyRequest | chat_pb2.StreamReplyRequest | chat_pb2.JudgeAndReplyRequest

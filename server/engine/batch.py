@@ -7,7 +7,7 @@ whole chunk of a prompt, and all rows go through the model together.
 from dataclasses import dataclass
 from typing import Protocol
 
-from .sequence import Label, Write
+from tidegate.server.engine.sequence import Label, Write
 
 
 @dataclass(frozen=True, slots=True)

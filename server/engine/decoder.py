@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from .batch import Row
-from .linear import Product, linear, table
-from .shape import Layer, Rope, Shape
-from .slab import Slab
+from tidegate.server.engine.batch import Row
+from tidegate.server.engine.linear import Product, linear, table
+from tidegate.server.engine.shape import Layer, Rope, Shape
+from tidegate.server.engine.slab import Slab
 
 Weights = Mapping[str, Callable[[], torch.Tensor]]
 

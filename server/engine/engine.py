@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from .batch import Batch, Logits, Model, NotFinite, Result, Token
-from .prefixes import Prefixes
-from .scheduler import Scheduler
-from .sequence import (
+from tidegate.server.engine.batch import Batch, Logits, Model, NotFinite, Result, Token
+from tidegate.server.engine.prefixes import Prefixes
+from tidegate.server.engine.scheduler import Scheduler
+from tidegate.server.engine.sequence import (
     Aim,
     Delta,
     Ending,
@@ -37,8 +37,8 @@ from .sequence import (
     Tokenizer,
     Write,
 )
-from .sequence import Sequence as Seq
-from .text_stream import TextStream
+from tidegate.server.engine.sequence import Sequence as Seq
+from tidegate.server.engine.text_stream import TextStream
 
 Event = Scores | Delta | Finish | Exception | None
 

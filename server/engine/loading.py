@@ -8,14 +8,14 @@ from pathlib import Path
 import psutil
 import torch
 
-from .checkpoint import BrokenCheckpointError, Checkpoint
-from .conversion import MissingExtraError, Progress
-from .decoder import Decoder
-from .engine import Engine
-from .model import TorchModel
-from .shape import Shape, UnsupportedModelError, read_shape
-from .sources import ModelNotFoundError, locate
-from .tokens import FolderTokenizer
+from tidegate.server.engine.checkpoint import BrokenCheckpointError, Checkpoint
+from tidegate.server.engine.conversion import MissingExtraError, Progress
+from tidegate.server.engine.decoder import Decoder
+from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.model import TorchModel
+from tidegate.server.engine.shape import Shape, UnsupportedModelError, read_shape
+from tidegate.server.engine.sources import ModelNotFoundError, locate
+from tidegate.server.engine.tokens import FolderTokenizer
 
 _GB = 1e9
 # Memory that Python, torch and their libraries take beside the weights, measured at 0.45 GB.

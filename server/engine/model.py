@@ -2,11 +2,11 @@
 
 import torch
 
-from .batch import Batch, Logits, NotFinite, Result, Row, Token
-from .decoder import Decoder
-from .sampling import choose
-from .sequence import Label, Write
-from .slab import Slab
+from tidegate.server.engine.batch import Batch, Logits, NotFinite, Result, Row, Token
+from tidegate.server.engine.decoder import Decoder
+from tidegate.server.engine.sampling import choose
+from tidegate.server.engine.sequence import Label, Write
+from tidegate.server.engine.slab import Slab
 
 
 class TorchModel:

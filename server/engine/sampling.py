@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from .sequence import Write
+from tidegate.server.engine.sequence import Write
 
 # Candidates looked at before falling back to the whole vocabulary: sorting 262,144 logits costs
 # more than a layer of the model, and a nucleus rarely holds more than a few hundred tokens.

@@ -8,9 +8,9 @@ Knows nothing of torch, threads or clocks.
 
 from collections import deque
 
-from .batch import Batch, Recall, Row
-from .prefixes import Prefixes
-from .sequence import Keep, Label, Sequence, Write
+from tidegate.server.engine.batch import Batch, Recall, Row
+from tidegate.server.engine.prefixes import Prefixes
+from tidegate.server.engine.sequence import Keep, Label, Sequence, Write
 
 
 class Scheduler:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import platformdirs
 
-from .checkpoint import BrokenCheckpointError, Checkpoint
-from .conversion import Progress, bundled, from_gguf
+from tidegate.server.engine.checkpoint import BrokenCheckpointError, Checkpoint
+from tidegate.server.engine.conversion import Progress, bundled, from_gguf
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _FILES = ["*.json", "*.safetensors"]

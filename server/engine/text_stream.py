@@ -4,7 +4,7 @@ Pure given a tokenizer. A piece is held back while it could still be the beginni
 text, or while its last character is incomplete.
 """
 
-from .sequence import Tokenizer
+from tidegate.server.engine.sequence import Tokenizer
 
 # What a decoder writes for bytes that are not (yet) a character.
 _INCOMPLETE = "\ufffd"

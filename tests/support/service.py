@@ -19,5 +19,5 @@ class Service:
     def tidegate(self, *arguments: str, stdin: str | None = None) -> str:
         """Run a `tidegate` command against it and return its answer; it must succeed."""
         ended = run("tidegate", *arguments, stdin=stdin, TIDEGATE_ADDRESS=self.address)
-        assert 0 == ended.returncode, ended.stderr
+        assert ended.returncode == 0, ended.stderr
         return ended.stdout

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ def commands() -> list[tuple[str, str]]:
     lines = README.splitlines()
     return [
         (line.removeprefix("$ tidegate "), below)
-        for line, below in zip(lines, lines[1:], strict=False)
+        for line, below in pairwise(lines)
         if line.startswith("$ tidegate ") and " up" not in line
     ]
 
@@ -47,7 +48,7 @@ def test_the_python_of_the_readme_runs_as_written(service: Service) -> None:
         check=False,
     )
 
-    assert 0 == ended.returncode, ended.stderr
+    assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("正面")
 
 
@@ -69,7 +70,7 @@ def test_generated_pages_are_up_to_date(script: str) -> None:
         check=False,
     )
 
-    assert 0 == ended.returncode, ended.stderr
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_links_lead_somewhere() -> None:
@@ -81,7 +82,7 @@ def test_links_lead_somewhere() -> None:
         if not (page.parent / link).exists()
     ]
 
-    assert [] == broken
+    assert broken == []
 
 
 def test_every_module_says_what_it_does() -> None:
@@ -92,4 +93,4 @@ def test_every_module_says_what_it_does() -> None:
         if path.name != "__init__.py" and not ast.get_docstring(ast.parse(path.read_text("utf-8")))
     ]
 
-    assert [] == silent
+    assert silent == []

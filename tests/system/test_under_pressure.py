@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from google.rpc import error_details_pb2, status_pb2
 from support.programs import free_port, running, wait_until
+
 from tidegate.v1.chat_pb2 import Sampling, StreamReplyRequest
 from tidegate.v1.chat_pb2_grpc import ChatStub
 from tidegate.v1.fleet_pb2 import GetStatusRequest, GetStatusResponse

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from support.tiny_models import make_model
+from transformers import PreTrainedModel
+
 from tidegate.server.engine.engine import Engine
 from tidegate.server.engine.loading import load_engine
-from transformers import PreTrainedModel
 
 TinyModel = tuple[Path, PreTrainedModel]
 

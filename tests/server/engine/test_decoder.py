@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from support.tiny_models import FAMILIES
+from transformers import PreTrainedModel
+
 from tidegate.server.engine.batch import Row
 from tidegate.server.engine.checkpoint import Checkpoint
 from tidegate.server.engine.decoder import Decoder
 from tidegate.server.engine.shape import read_shape
 from tidegate.server.engine.slab import Slab
-from transformers import PreTrainedModel
 
 PROMPT = [(7 * i * i + 3) % 250 for i in range(50)]
 OTHER = [(5 * i * i + 11) % 250 for i in range(37)]

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import PreTrainedModel
+
 from tidegate.server.engine.batch import Batch, Model, NotFinite, Result
 from tidegate.server.engine.engine import Engine
 from tidegate.server.engine.sequence import (
@@ -21,7 +23,6 @@ from tidegate.server.engine.sequence import (
     PromptTooLongError,
     Sampling,
 )
-from transformers import PreTrainedModel
 
 Tiny = Callable[[str], tuple[Path, PreTrainedModel]]
 Until = Callable[[Callable[[], bool]], Awaitable[None]]

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from transformers import PreTrainedModel
+
 from tidegate.server.engine.engine import Engine
 from tidegate.server.engine.loading import ModelError, load_engine
-from transformers import PreTrainedModel
 
 Tiny = Callable[[str], tuple[Path, PreTrainedModel]]
 

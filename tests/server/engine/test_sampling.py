@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 import torch
+
 from tidegate.server.engine.sampling import choose
 from tidegate.server.engine.sequence import Sampling, Write
 

@@ -1,6 +1,7 @@
 """Configurations as they are found in the wild."""
 
 import pytest
+
 from tidegate.server.engine.shape import Rope, UnsupportedModelError, read_shape
 
 QWEN = {

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.tiny_models import byte_tokenizer
+
 from tidegate.server.engine.text_stream import TextStream
 
 
