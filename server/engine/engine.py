@@ -295,14 +295,15 @@ class Engine:
     def _finish(self, call: _Call, event: Event) -> None:
         self._counters.finished += 1
         self._counters.cached_tokens += call.sequence.cached
-        if event is not None:
-            call.tell(event)
-        self._end(call, None)
+        self._end(call, event)
 
     def _end(self, call: _Call, event: Event) -> None:
+        """Free the slot, then tell: who is told finds it free."""
         del self._calls[call.sequence.id]
         self._scheduler.remove(call.sequence)
-        call.tell(event)
+        if event is not None:
+            call.tell(event)
+        call.tell(None)
 
     def _fail_one(self, call: _Call, why: str) -> None:
         error_id = uuid.uuid4().hex[:12]

@@ -4,7 +4,6 @@ Turns the setting into a folder on disk, downloading or converting where that is
 nothing of networks.
 """
 
-import os
 import re
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import platformdirs
 
 from tidegate.server.engine.checkpoint import BrokenCheckpointError, Checkpoint
 from tidegate.server.engine.conversion import Progress, bundled, from_gguf
+from tidegate.server.engine.hub import DownloadError, download, find_cached
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_FILES = ["*.json", "*.safetensors"]
 
 
 class ModelNotFoundError(Exception):
@@ -42,35 +41,20 @@ def locate(model: str, cache_dir: Path | None, progress: Progress) -> Path:
 
 
 def _from_hub(model: str, cache_dir: Path | None, progress: Progress) -> Path:
-    # Imported here: a second to load, and a local folder needs none of it.
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    def fetch(*, offline: bool) -> Path:
-        return Path(
-            snapshot_download(
-                model, cache_dir=cache_dir, allow_patterns=_FILES, local_files_only=offline
-            )
-        )
-
-    try:
-        # A complete copy in the cache is used without asking anyone.
-        folder = fetch(offline=True)
-        Checkpoint(folder)
-    except (LocalEntryNotFoundError, BrokenCheckpointError):
-        progress(f"downloading {model}", 0, 1)
-    else:
+    folder = find_cached(model, cache_dir)
+    if folder is not None and _is_whole(folder):
         return folder
     try:
-        folder = fetch(offline=False)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        return download(model, cache_dir, progress)
+    except DownloadError as error:
         raise ModelNotFoundError(
-            f"model {model!r}: no such folder, not in the cache, and the hub did not give it "
-            f"({_first_line(error)}); a download that was cut off goes on at the next start"
+            f"model {model!r}: no such folder, not in the cache, and {error}"
         ) from error
-    progress(f"downloading {model}", 1, 1)
-    return folder
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).split(os.linesep)[0]
+def _is_whole(folder: Path) -> bool:
+    try:
+        Checkpoint(folder)
+    except BrokenCheckpointError:
+        return False
+    return True

@@ -36,7 +36,7 @@ def test_a_local_folder_is_loaded(folder: Path) -> None:
 
 
 def test_the_context_is_never_larger_than_the_models(folder: Path) -> None:
-    assert load(str(folder), context=100_000).context_tokens == 512
+    assert load(str(folder), context=100_000).context_tokens == 4096
 
 
 def test_weights_cut_short_are_said_by_file(folder: Path) -> None:
