@@ -12,7 +12,6 @@ from dataclasses import replace
 from tidegate.balancer.core.admission import Outlook, expiry_reason, is_reachable, refusal
 from tidegate.balancer.core.call import Call, Lane, Outcome
 from tidegate.balancer.core.change import Change
-from tidegate.balancer.core.eject import Ejection
 from tidegate.balancer.core.estimate import ServiceTime, estimated_wait_s
 from tidegate.balancer.core.flights import Flight, Flights
 from tidegate.balancer.core.floor import ChatFloor
@@ -33,7 +32,7 @@ class Pool:
     def __init__(self, policy: Policy, rng: Random) -> None:
         self._policy = policy
         self._rng = rng
-        self._roster = Roster(self._admit)
+        self._roster = Roster(policy)
         self._rooms = {lane: WaitingRoom() for lane in Lane}
         self._service = {lane: ServiceTime() for lane in Lane}
         self._tallies = {lane: Tally() for lane in Lane}
@@ -285,11 +284,6 @@ class Pool:
             self._floor.advance(now, 0, 0)
 
     # Values
-
-    def _admit(self, registration: Registration) -> Instance:
-        policy = self._policy
-        ejection = Ejection(policy.eject_after, policy.eject_s, policy.eject_max_s)
-        return Instance(registration, ejection)
 
     def _estimated_wait_s(self, lane: Lane, ahead: int, now: float) -> float:
         eligible = self._roster.eligible(lane, now)

@@ -4,18 +4,20 @@ Takes over whole lists of registrations, as discovery reports them, and notes wh
 about waiting calls.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from tidegate.balancer.core.call import Lane
 from tidegate.balancer.core.change import Change
+from tidegate.balancer.core.eject import Ejection
 from tidegate.balancer.core.instance import Instance, Phase, Registration
+from tidegate.balancer.core.policy import Policy
 
 
 class Roster:
     """Instances by id. Gone ones are forgotten; their calls end with whoever holds them."""
 
-    def __init__(self, admit: Callable[[Registration], Instance]) -> None:
-        self._admit = admit
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
         self._instances: dict[str, Instance] = {}
 
     def __iter__(self) -> Iterator[Instance]:
@@ -61,6 +63,11 @@ class Roster:
         """
         serving = self.serving(lane)
         return [each for each in serving if not each.ejection.is_out(now)] or serving
+
+    def _admit(self, registration: Registration) -> Instance:
+        policy = self._policy
+        ejection = Ejection(policy.eject_after, policy.eject_s, policy.eject_max_s)
+        return Instance(registration, ejection)
 
 
 def _is_same_process(known: Registration, reported: Registration) -> bool:

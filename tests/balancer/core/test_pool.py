@@ -341,3 +341,13 @@ def test_a_closed_pool_turns_away_what_waits_and_what_comes_and_finishes_the_res
     assert reasons(story.finish(first, Outcome.LOST)) == [Reason.DRAINING]
     assert story.finish(second) == []
     assert story.pool.in_flight == 0
+
+
+def test_a_newcomer_does_not_overtake_those_who_wait():
+    story = Story(hot("a"))
+    story.finish(story.offer(), Outcome.REFUSED)
+    # The hold is over, and the tick that sends the refused call has yet to come.
+    story.now += 0.05
+    assert isinstance(story.offer(), Wait)
+    (sent,) = story.pool.tick(story.now)
+    assert sent.call.id == 1

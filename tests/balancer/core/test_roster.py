@@ -1,12 +1,12 @@
 from tidegate.balancer.core.call import Lane
 from tidegate.balancer.core.change import Change
-from tidegate.balancer.core.eject import Ejection
-from tidegate.balancer.core.instance import Instance, Phase, Registration
+from tidegate.balancer.core.instance import Phase, Registration
+from tidegate.balancer.core.policy import Policy
 from tidegate.balancer.core.roster import Roster
 
 
 def roster() -> Roster:
-    return Roster(lambda registration: Instance(registration, Ejection(1, 5.0, 60.0)))
+    return Roster(Policy(eject_after=1))
 
 
 def registration(name: str, phase: Phase = Phase.HOT, address: str = "h:1") -> Registration:
