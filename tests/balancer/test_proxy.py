@@ -45,7 +45,8 @@ async def test_the_deadline_reaches_the_instance():
 
         remaining_s = instance.remaining_s[0]
         assert remaining_s is not None
-        assert 5.0 < remaining_s <= 7.0
+        # Above 7 by a few hundredths at most: gRPC rounds a time-out up on every hop.
+        assert 5.0 < remaining_s < 7.1
         assert instance.remaining_s[1] is None
 
 
