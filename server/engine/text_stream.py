@@ -31,12 +31,15 @@ class TextStream:
         self._tokens.append(token)
         before = self._tokenizer.decode(self._tokens[self._begin : self._read])
         after = self._tokenizer.decode(self._tokens[self._begin :])
-        waits = len(self._tokens) - self._read
-        if after.endswith(_INCOMPLETE) and waits < _MAX_HELD_TOKENS:
+        if not after.endswith(_INCOMPLETE):
+            self._begin, self._read = self._read, len(self._tokens)
+            return self._release(after[len(before) :])
+        if len(self._tokens) - self._read < _MAX_HELD_TOKENS:
             return ""
-        self._begin = self._read
-        self._read = len(self._tokens)
-        return self._release(after[len(before) :])
+        # The oldest of them can't be completed any more; those after it still can.
+        oldest = self._tokenizer.decode(self._tokens[self._begin : self._read + 1])
+        self._begin = self._read = self._read + 1
+        return self._release(oldest[len(before) :])
 
     def flush(self) -> str:
         """Return what is still held back, at the end of a reply; an incomplete character is lost."""
