@@ -6,6 +6,7 @@ nothing of what the files mean.
 """
 
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -49,10 +50,10 @@ def download(model: str, cache_dir: Path | None, progress: Progress) -> Path:
     `progress` counts bytes of weights. Raises DownloadError.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import disable_progress_bars, logging
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     # It would tell of each of its retries, and of its small files, beside our one line.
-    logging.set_verbosity_error()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     disable_progress_bars()
     try:
         _fetch_weights(model, cache_dir, progress)
@@ -130,7 +131,7 @@ class _File:
     def _fetch_rest(self, opened: BinaryIO, meter: "_Meter") -> None:
         from huggingface_hub import hf_hub_url
         from huggingface_hub.file_download import http_get
-        from huggingface_hub.utils import build_hf_headers
+        from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
         arrived_bytes = opened.tell()
         meter.update(arrived_bytes)
