@@ -5,9 +5,27 @@ import re
 from pathlib import Path
 
 import pytest
-from support.programs import run
+from support.programs import free_port, run, running
 from support.service import Service
 
+URGENCY = """
+kind = "classify"
+format = "base"
+system_prompt = "判断工单的紧急程度。"
+labels = ["紧急", "普通"]
+
+[template]
+user = "工单：{text}\\n"
+assistant = "程度：{text}\\n\\n"
+
+[[examples]]
+text = "所有门店都停了！"
+answer = "紧急"
+
+[[examples]]
+text = "想问一下发票抬头怎么改。"
+answer = "普通"
+"""
 REVIEWS = Path(__file__).parent / "reviews.tsv"
 
 
@@ -86,3 +104,37 @@ def test_long_input_is_cut_and_says_so(service: Service) -> None:
 
     assert answer["truncated"]
     assert answer["label"] == "正面"
+
+
+def test_a_changed_profile_counts_from_the_next_answer(model_cache: Path, tmp_path: Path) -> None:
+    """Another label the moment the file is saved; a broken file is refused, the old one stays."""
+    folder = tmp_path / "profiles"
+    folder.mkdir()
+    urgency = folder / "urgency.toml"
+    urgency.write_text(URGENCY, "utf-8")
+    port = free_port()
+    arguments = ["tidegate-server", "--model", "bundled", "--cache-dir", str(model_cache)]
+    arguments += ["--consul", "off", "--port", str(port), "--profiles", str(folder)]
+    with running(arguments, tmp_path / "log") as server:
+        server.wait_for("hot", 600)
+        service = Service(port, server)
+
+        def ask() -> dict[str, str]:
+            answer: dict[str, str] = json.loads(
+                service.tidegate("classify", "--json", "-p", "urgency", "系统打不开了，快来人！")
+            )
+            return answer
+
+        first = ask()
+        urgency.write_text(URGENCY.replace('"紧急"', '"马上"'), "utf-8")
+        second = ask()
+        urgency.write_text("kind = ", "utf-8")
+        third = ask()
+
+        assert {first["label"], second["label"]} <= {"紧急", "马上", "普通"}
+        assert first["profile_version"] != second["profile_version"]
+        assert (third["label"], third["profile_version"]) == (
+            second["label"],
+            second["profile_version"],
+        )
+        assert "urgency.toml" in server.output
