@@ -95,6 +95,13 @@ class ServerSettings(BaseSettings):
     drain_s: float = Field(
         30.0, ge=0, le=3600, description="Seconds that running calls get to end after SIGTERM."
     )
+    watchdog_s: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="Seconds without a step, with work waiting, after which the process ends with "
+        "code 70 to be started again; 0 never.",
+    )
     log_format: Literal["console", "json"] = Field(
         "console", description="How log lines look on stderr: console or json."
     )
@@ -104,6 +111,15 @@ class ServerSettings(BaseSettings):
     def _is_off_or_an_address(cls, value: str) -> str:
         if value != "off" and not value.startswith(("http://", "https://")):
             raise ValueError('http://HOST:PORT, https://HOST:PORT and "off" are accepted')
+        return value
+
+    @field_validator("watchdog_s")
+    @classmethod
+    def _is_off_or_longer_than_steps(cls, value: float) -> float:
+        if 0 < value < 1:
+            raise ValueError(
+                "0 and 1 to 3600 are accepted; a step may take a good part of a second"
+            )
         return value
 
     @classmethod

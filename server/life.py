@@ -5,9 +5,12 @@ prompts, tokens or messages.
 """
 
 import asyncio
+import concurrent.futures
 import signal
 import socket
+import time
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.metadata import version
 from typing import Any, TypeAlias, TypeVar
 
@@ -27,12 +30,15 @@ from tidegate.server.model_loading import load_model
 from tidegate.server.progress import Progress
 from tidegate.server.registration import Instance, Registration
 from tidegate.server.start_error import StartError
+from tidegate.server.watchdog import Watchdog
 
 # How often profiles and the engine's health are looked at without a call.
 _LOOK_EVERY_S = 1.0
 # Balancers hear of the leaving within this time; until then a call is refused with a hint
 # rather than by a closed port.
 _FAREWELL_S = 0.5
+# What a hanging engine's server has to say must be said within this time.
+_LAST_WORDS_S = 3.0
 _WILDCARDS = ("0.0.0.0", "::", "[::]")  # noqa: S104 - only compared
 
 _Done = TypeVar("_Done")
@@ -84,6 +90,10 @@ class Life:
         if engine is None:
             return
         engine.start()
+        with self._watchdog(engine):
+            await self._answer(engine)
+
+    async def _answer(self, engine: Engine) -> None:
         try:
             answering = Answering(self._settings, engine, self._edge)
             try:
@@ -128,6 +138,26 @@ class Life:
         await asyncio.sleep(_FAREWELL_S)
         await _wait(self._edge.wait_idle(), self._settings.drain_s)
         log.info("drained", left=repr(self._admission))
+
+    def _watchdog(self, engine: Engine) -> AbstractContextManager[object]:
+        limit_s = self._settings.watchdog_s
+        if limit_s == 0:
+            return nullcontext()
+        loop = asyncio.get_running_loop()
+
+        def say_farewell() -> None:
+            leaving = asyncio.run_coroutine_threadsafe(self._say_farewell(), loop)
+            with suppress(TimeoutError, concurrent.futures.TimeoutError):
+                leaving.result(_LAST_WORDS_S)
+
+        return Watchdog(engine.load, time.monotonic, limit_s, say_farewell)
+
+    async def _say_farewell(self) -> None:
+        """Send callers elsewhere: this process ends without a drain."""
+        await self._listener.stop_serving()
+        await asyncio.sleep(_FAREWELL_S)
+        if self._registration is not None:
+            await self._registration.leave()
 
     async def _until_stop(self, work: Coroutine[Any, Any, _Done]) -> _Done | None:
         """Return what `work` returns, or None when the signal to stop comes first."""
