@@ -8,7 +8,10 @@ from typing_extensions import assert_never
 
 
 def set_up_logs(log_format: Literal["console", "json"]) -> None:
-    """Write all log lines to stderr, for people or for machines."""
+    """Write all log lines to stderr, for people or for machines.
+
+    A trace names files and lines only: the values in its frames may be the callers' texts.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -16,11 +19,14 @@ def set_up_logs(log_format: Literal["console", "json"]) -> None:
     match log_format:
         case "console":
             ends: list[structlog.typing.Processor] = [
-                structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+                structlog.dev.ConsoleRenderer(
+                    colors=sys.stderr.isatty(),
+                    exception_formatter=structlog.dev.plain_traceback,
+                )
             ]
         case "json":
             ends = [
-                structlog.processors.dict_tracebacks,
+                structlog.processors.format_exc_info,
                 structlog.processors.JSONRenderer(ensure_ascii=False),
             ]
         case _:
