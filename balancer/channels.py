@@ -22,6 +22,9 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     # The instance says what is too long for it.
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
+    # As much as the listener lets in, both ways.
+    ("grpc.max_metadata_size", 64 * 1024),
+    ("grpc.absolute_max_metadata_size", 64 * 1024),
 )
 CLOSE_GRACE_S = 600.0
 """Longer than any reply takes: the calls of an instance that left the list may still end well."""

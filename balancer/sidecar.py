@@ -37,6 +37,9 @@ LISTENER_OPTIONS: tuple[tuple[str, int], ...] = (
     # Two balancers on one port by mistake would share its connections without a word.
     ("grpc.so_reuseport", 0),
     ("grpc.max_send_message_length", -1),
+    # A system prompt of 2,000 characters makes up to 11 KB of metadata; gRPC's limit is 8.
+    ("grpc.max_metadata_size", 64 * 1024),
+    ("grpc.absolute_max_metadata_size", 64 * 1024),
 )
 STOP_GRACE_S = 0.5
 """For statuses that are on their way, and for health watches, which never end by themselves."""

@@ -38,6 +38,14 @@ async def test_a_call_comes_back_with_its_answer_metadata_and_trailers():
         assert instance.seen[0]["tidegate-system-prompt-bin"] == b"\xe6\xbd\xae"
 
 
+async def test_a_long_system_prompt_fits_into_the_metadata():
+    async with PlayedInstance() as instance, front_of([instance]) as front:
+        prompt = ("潮" * 16_000).encode()
+        await front.sentiment.Classify(GOOD, metadata=(("tidegate-system-prompt-bin", prompt),))
+
+        assert instance.seen[0]["tidegate-system-prompt-bin"] == prompt
+
+
 async def test_the_deadline_reaches_the_instance():
     async with PlayedInstance() as instance, front_of([instance]) as front:
         await front.sentiment.Classify(GOOD, timeout=7.0)

@@ -69,7 +69,13 @@ class PlayedInstance:
         self._open.set()
 
     async def start(self, port: int = 0) -> "PlayedInstance":
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_metadata_size", 64 * 1024),
+                ("grpc.absolute_max_metadata_size", 64 * 1024),
+            ]
+        )
         self._server.add_generic_rpc_handlers((_UnknownMethods(self),))
         sentiment_pb2_grpc.add_SentimentServicer_to_server(_Sentiment(self), self._server)
         chat_pb2_grpc.add_ChatServicer_to_server(_Chat(self), self._server)
