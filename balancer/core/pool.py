@@ -9,19 +9,18 @@ and time before calls, and calls `tick` at `next_tick_s`. Knows nothing about so
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tidegate.balancer.core.admission import Outlook, expiry_reason, is_reachable, refusal
+from tidegate.balancer.core.admission import expiry_reason, is_reachable, refusal
 from tidegate.balancer.core.call import Call, Lane, Outcome
 from tidegate.balancer.core.change import Change
-from tidegate.balancer.core.estimate import ServiceTime, estimated_wait_s
 from tidegate.balancer.core.flights import Flight, Flights
-from tidegate.balancer.core.floor import ChatFloor
 from tidegate.balancer.core.hint import retry_after_s
 from tidegate.balancer.core.instance import Instance, Registration
 from tidegate.balancer.core.lanes import Waiter, WaitingRoom
+from tidegate.balancer.core.placement import Placement
 from tidegate.balancer.core.policy import Policy
 from tidegate.balancer.core.retry import may_retry
 from tidegate.balancer.core.roster import Roster
-from tidegate.balancer.core.route import Random, least_outstanding
+from tidegate.balancer.core.route import Random
 from tidegate.balancer.core.tally import Tally
 from tidegate.balancer.core.verdict import Backlog, Reason, Send, Shed, Verdict, Wait
 
@@ -34,10 +33,9 @@ class Pool:
         self._rng = rng
         self._roster = Roster(policy)
         self._rooms = {lane: WaitingRoom() for lane in Lane}
-        self._service = {lane: ServiceTime() for lane in Lane}
         self._tallies = {lane: Tally() for lane in Lane}
         self._flights = Flights()
-        self._floor = ChatFloor(policy.chat_share, policy.chat_share_window_s)
+        self._placement = Placement(policy, self._roster, self._rooms, self._flights, rng)
         self._changes: list[Change] = []
         self._numbers = 0
         self._is_closed = False
@@ -64,9 +62,7 @@ class Pool:
 
     def backlog(self, lane: Lane, now: float) -> Backlog:
         """How many wait in `lane`, how long one more would, and how many instances serve it."""
-        depth = len(self._rooms[lane])
-        wait_s = self._estimated_wait_s(lane, depth, now)
-        return Backlog(depth, wait_s, len(self._roster.serving(lane)))
+        return self._placement.backlog(lane, now)
 
     def take_changes(self) -> list[Change]:
         """The changes of state since the last time this was asked, oldest first."""
@@ -75,22 +71,15 @@ class Pool:
 
     def next_tick_s(self, now: float) -> float | None:
         """When `tick` is due; None while time alone can change nothing."""
-        due: list[float] = []
-        for lane, room in self._rooms.items():
-            expiry_s = room.next_expiry_s
-            if expiry_s is not None:
-                due.append(expiry_s)
-                due.extend(end for each in self._roster for end in each.ends_s(lane) if end > now)
-        if self._rooms[Lane.CHAT] and self._sentiment_goes_first:
-            in_s = self._floor.due_in_s(self._flights.count(Lane.CHAT), len(self._flights))
-            due.extend([] if in_s is None else [now + in_s])
-        return min(due, default=None)
+        expiries = [room.next_expiry_s for room in self._rooms.values()]
+        due = [expiry_s for expiry_s in expiries if expiry_s is not None]
+        return min([*due, *self._placement.next_change_s(now)], default=None)
 
     # Events
 
     def offer(self, call: Call, now: float) -> Verdict:
         """Bring a call. `Wait` promises that a later event brings its `Send` or `Shed`."""
-        self._account(now)
+        self._placement.account(now)
         self._tallies[call.lane].offered += 1
         limit_s = call.arrived_s + self._policy.lanes[call.lane].wait_s
         expires_s = limit_s if call.deadline_s is None else min(limit_s, call.deadline_s)
@@ -102,20 +91,9 @@ class Pool:
         room = self._rooms[call.lane]
         # Those who wait for an instance other than the one that lost them block nobody.
         is_blocked = any(each.lost_by is None for each in room)
-        instance = None if is_blocked else self._place(waiter, now)
-        reason = refusal(
-            Outlook(
-                instances=len(self._roster.serving(call.lane)),
-                has_room=instance is not None,
-                depth=len(room),
-                wait_s=self._estimated_wait_s(call.lane, room.ahead_of(waiter), now),
-                median_s=self._service[call.lane].median_s,
-                in_flight=self._flights.count(call.lane),
-            ),
-            self._policy.lanes[call.lane],
-            call.deadline_s,
-            now,
-        )
+        instance = None if is_blocked else self._placement.instance_for(waiter, now)
+        outlook = self._placement.outlook(waiter, instance, now)
+        reason = refusal(outlook, self._policy.lanes[call.lane], call.deadline_s, now)
         if reason is not None:
             return self._shed(call, reason, now)
         if instance is not None:
@@ -129,11 +107,12 @@ class Pool:
         After `REFUSED` and `LOST` the verdicts may be about the same call; if there is none
         about it, it waits again. A send that is already finished is ignored.
         """
-        self._account(now)
+        self._placement.account(now)
         flight = self._flights.end(send)
         if flight is None:
             return []
-        self._learn(flight, outcome, now)
+        change = self._placement.learn(flight, outcome, now)
+        self._changes += [] if change is None else [change]
         verdicts: list[Verdict] = []
         if outcome is Outcome.REFUSED:
             verdicts += self._put_back(replace(flight.waiter, returned=True), now)
@@ -145,7 +124,7 @@ class Pool:
 
     def withdraw(self, call: Call, outcome: Outcome, now: float) -> list[Verdict]:
         """Take back a call that waits: `CANCELLED` by its caller, or `EXPIRED`."""
-        self._account(now)
+        self._placement.account(now)
         if self._rooms[call.lane].take(call.id) is None:
             return []
         self._tallies[call.lane].count_end(outcome)
@@ -155,42 +134,24 @@ class Pool:
         self, registrations: Sequence[Registration], reason: str, now: float
     ) -> list[Verdict]:
         """Take `registrations` as the whole membership from now on."""
-        self._account(now)
+        self._placement.account(now)
         self._changes += self._roster.observe(registrations, reason)
         return self._advance(now)
 
     def tick(self, now: float) -> list[Verdict]:
         """Time has passed: expired waiters are answered, and others may go."""
-        self._account(now)
+        self._placement.account(now)
         return self._advance(now)
 
     def close(self, now: float) -> list[Verdict]:
         """Refuse all that waits and all that comes; what runs goes on."""
-        self._account(now)
+        self._placement.account(now)
         self._is_closed = True
         verdicts = self._expire(now)
         waiting = [waiter.call for room in self._rooms.values() for waiter in room]
         return verdicts + [self._turn_away(call, Reason.DRAINING, now) for call in waiting]
 
     # Decisions
-
-    def _place(self, waiter: Waiter, now: float) -> Instance | None:
-        """The instance that the call would go to now; None if there is no room for it."""
-        lane = waiter.call.lane
-        held_back = lane is Lane.CHAT and self._sentiment_goes_first
-        candidates = [
-            each
-            for each in self._roster.eligible(lane, now)
-            if each.has_room(lane, now)
-            and each.id != waiter.lost_by
-            and not (held_back and each.serves(Lane.SENTIMENT))
-        ]
-        service_s = {each: estimate.mean_s for each, estimate in self._service.items()}
-        return least_outstanding(candidates, service_s, self._rng)
-
-    @property
-    def _sentiment_goes_first(self) -> bool:
-        return bool(self._rooms[Lane.SENTIMENT]) and not self._floor.is_due
 
     def _retry(self, flight: Flight, now: float) -> list[Verdict]:
         """Let a lost call go to another instance once, or shed it."""
@@ -241,10 +202,10 @@ class Pool:
         if all(each.id == waiter.lost_by for each in serving):
             gone = Reason.INSTANCE_LOST if waiter.lost_by else Reason.NO_INSTANCE
             return self._turn_away(call, gone, now)
-        median_s = self._service[call.lane].median_s
+        median_s = self._placement.median_s(call.lane)
         if not is_reachable(call.deadline_s, now, median_s, self._flights.count(call.lane)):
             return self._turn_away(call, Reason.DEADLINE_UNREACHABLE, now)
-        instance = self._place(waiter, now)
+        instance = self._placement.instance_for(waiter, now)
         if instance is None:
             return None
         self._rooms[call.lane].take(call.id)
@@ -266,31 +227,6 @@ class Pool:
         self._tallies[call.lane].count_shed(reason)
         backlog = self.backlog(call.lane, now)
         return Shed(call, reason, retry_after_s(reason, backlog, self._rng), backlog)
-
-    def _learn(self, flight: Flight, outcome: Outcome, now: float) -> None:
-        lane = flight.send.call.lane
-        if outcome is Outcome.FULL:
-            self._service[lane].learn(now - flight.send.began_s)
-        elif outcome is Outcome.EXPIRED:
-            self._service[lane].learn_at_least(now - flight.send.began_s)
-        change = flight.instance.learn(lane, outcome, now)
-        self._changes += [] if change is None else [change]
-
-    def _account(self, now: float) -> None:
-        """Give the floor the time since the last event, with what was in flight during it."""
-        if self._rooms[Lane.CHAT]:
-            self._floor.advance(now, self._flights.count(Lane.CHAT), len(self._flights))
-        else:
-            self._floor.advance(now, 0, 0)
-
-    # Values
-
-    def _estimated_wait_s(self, lane: Lane, ahead: int, now: float) -> float:
-        eligible = self._roster.eligible(lane, now)
-        if not ahead and any(each.has_room(lane, now) for each in eligible):
-            return 0.0
-        slots = sum(each.registration.slots_of(lane) for each in eligible)
-        return estimated_wait_s(ahead, slots, self._service[lane].mean_s)
 
     def _number(self) -> int:
         self._numbers += 1
