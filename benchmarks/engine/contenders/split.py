@@ -1,0 +1,44 @@
+"""A split deployment: a BERT-base-sized classifier beside the chat model, both in transformers."""
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BertConfig,
+    BertForSequenceClassification,
+)
+
+from benchmarks.engine.chatml import chat_prompt
+from benchmarks.engine.worker import peak_bytes
+
+# bert-base-chinese's vocabulary; the other sizes of BERT-base are the class's defaults.
+_BERT_VOCABULARY = 21_128
+# [CLS] and [SEP].
+_BERT_BORDERS = 2
+
+
+class Contestant:
+    """Two models in one process, which is the thriftiest way to run both."""
+
+    def __init__(self, folder: str, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self._tokenizer = AutoTokenizer.from_pretrained(folder)
+        self._chat = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="sdpa"
+        ).eval()
+        config = BertConfig(vocab_size=_BERT_VOCABULARY, num_labels=2)
+        self._classifier = BertForSequenceClassification(config).eval()
+
+    @torch.inference_mode()
+    def judge_and_reply(self, text: str, write: int) -> int:
+        """Label `text`, then reply to it; return the tokens that went through either model."""
+        judged = torch.randint(_BERT_VOCABULARY, (1, len(text) + _BERT_BORDERS))
+        self._classifier(judged)
+        inputs = self._tokenizer([chat_prompt(text)], return_tensors="pt")
+        written = self._chat.generate(**inputs, max_new_tokens=write, do_sample=False)
+        # The last token that is written is never computed on.
+        return judged.numel() + written.numel() - 1
+
+    def peak_bytes(self) -> int:
+        """Return the most memory that this process has had resident."""
+        return peak_bytes()
