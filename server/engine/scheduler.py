@@ -8,9 +8,11 @@ Knows nothing of torch, threads or clocks.
 
 from collections import deque
 
+from typing_extensions import assert_never
+
 from tidegate.server.engine.batch import Batch, Recall, Row
-from tidegate.server.engine.prefixes import Prefixes
-from tidegate.server.engine.sequence import Keep, Label, Sequence, Write
+from tidegate.server.engine.prefixes import Prefix, Prefixes
+from tidegate.server.engine.sequence import Held, Judge, Keep, Label, Sequence, Write
 
 
 class Scheduler:
@@ -27,6 +29,7 @@ class Scheduler:
         self.waiting_labels: deque[Sequence] = deque()
         self.waiting_replies: deque[Sequence] = deque()
         self.running: list[Sequence] = []
+        self._recalls: list[Recall] = []
         # Lowest first: rows stay close together in memory.
         self._free = list(range(slots))
 
@@ -61,12 +64,19 @@ class Scheduler:
         self._free.sort()
         sequence.slot = None
 
+    def go_on(self, sequence: Sequence, tokens: list[int]) -> None:
+        """Let a held sequence become another prompt, from what its slot or a prefix has of it."""
+        prefix = self.prefixes.longest(tokens)
+        if sequence.go_on_as(tokens, len(prefix.tokens) if prefix else 0) and prefix:
+            self._recall(prefix, sequence)
+
     def schedule(self) -> Batch:
         """Give out free slots, then plan the next step. An empty batch means nothing to do."""
-        recalls = self._admit()
+        self._admit()
+        recalls, self._recalls = self._recalls, []
         rows: dict[int, Row] = {}
         budget = self.budget_tokens
-        labels = [s for s in self.running if not isinstance(s.aim, Write)]
+        labels = [s for s in self.running if not isinstance(s.aim, Write | Held)]
         replies = [s for s in self.running if isinstance(s.aim, Write)]
         for sequence in labels + replies:
             if isinstance(sequence.aim, Write) and sequence.written:
@@ -82,8 +92,7 @@ class Scheduler:
         by_slot = {sequence.slot: sequence for sequence in self.running}
         return [by_slot[row.slot] for row in batch.rows]
 
-    def _admit(self) -> list[Recall]:
-        recalls = []
+    def _admit(self) -> None:
         while self._free and self.waiting:
             if self.waiting_labels:
                 sequence = self.waiting_labels.popleft()
@@ -96,19 +105,36 @@ class Scheduler:
             prefix = self.prefixes.longest(sequence.tokens)
             if prefix is not None:
                 sequence.computed = sequence.cached = len(prefix.tokens)
-                recalls.append(Recall(prefix.id, sequence.slot))
-        return recalls
+                self._recall(prefix, sequence)
+
+    def _recall(self, prefix: Prefix, sequence: Sequence) -> None:
+        self._recalls.append(Recall(prefix.id, _slot(sequence)))
 
     def _queue_of(self, sequence: Sequence) -> deque[Sequence]:
-        return self.waiting_replies if isinstance(sequence.aim, Write) else self.waiting_labels
+        # What will hold its slot for a whole reply waits with the replies.
+        is_reply = isinstance(sequence.aim, Write | Judge)
+        return self.waiting_replies if is_reply else self.waiting_labels
 
 
 def _row(sequence: Sequence, count: int) -> Row:
     start = sequence.computed
-    complete = count == sequence.pending
-    aim = sequence.aim if complete and not isinstance(sequence.aim, Keep) else None
+    aim: Label | Write | None = None
+    if count == sequence.pending:
+        match sequence.aim:
+            case Label() | Write():
+                aim = sequence.aim
+            case Judge(labels):
+                aim = Label(labels)
+            case Keep() | Held():
+                aim = None
+            case _:
+                assert_never(sequence.aim)
     written = tuple(sequence.written) if isinstance(aim, Write) else ()
+    chunk = tuple(sequence.tokens[start : start + count])
+    return Row(_slot(sequence), start, chunk, aim, written)
+
+
+def _slot(sequence: Sequence) -> int:
     if sequence.slot is None:
         raise ValueError(f"sequence {sequence.id} has no slot")
-    assert isinstance(aim, Label | Write | None)  # noqa: S101 - narrows the type only
-    return Row(sequence.slot, start, tuple(sequence.tokens[start : start + count]), aim, written)
+    return sequence.slot

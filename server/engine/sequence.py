@@ -95,6 +95,18 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Judge:
+    """Aim: as Label, but the slot is kept for a reply that begins as this prompt does."""
+
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Aim: nothing, until it is said how to go on. The slot is kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Write:
     """Aim: a reply, token by token. Its seed is fixed, so that a token depends on nothing else."""
 
@@ -107,7 +119,7 @@ class Keep:
     """Aim: the prompt's keys and values, for the prefix cache."""
 
 
-Aim = Label | Write | Keep
+Aim = Label | Judge | Held | Write | Keep
 
 
 @dataclass(slots=True, eq=False)
@@ -139,6 +151,29 @@ class Sequence:
     def written(self) -> list[int]:
         """The tokens after the prompt."""
         return self.tokens[self.prompt_tokens :]
+
+    def may_write_more(self, context_tokens: int) -> bool:
+        """Return whether a reply has neither written all that it may nor filled its slot."""
+        if not isinstance(self.aim, Write):
+            return False
+        left = self.aim.sampling.max_tokens - (len(self.tokens) - self.prompt_tokens)
+        return left > 0 and len(self.tokens) < context_tokens
+
+    def go_on_as(self, tokens: Seq[int], prefix_tokens: int) -> bool:
+        """Become another prompt in the same slot, keeping what both begin with.
+
+        `prefix_tokens` of the new one could be recalled instead; returns whether that is more.
+        One token at least is left to compute.
+        """
+        shared = 0
+        for ours, theirs in zip(self.tokens[: self.computed], tokens[:-1], strict=False):
+            if ours != theirs:
+                break
+            shared += 1
+        self.tokens = list(tokens)
+        self.prompt_tokens = len(tokens)
+        self.computed = self.cached = max(shared, prefix_tokens)
+        return prefix_tokens > shared
 
     @property
     def usage(self) -> Usage:

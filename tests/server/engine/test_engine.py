@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -202,8 +203,8 @@ class Faulty:
 
 @pytest.fixture
 def faulty(engine: Engine) -> Faulty:
-    engine._model = Faulty(engine._model)
-    return engine._model
+    engine._worker.model = Faulty(engine._worker.model)
+    return engine._worker.model
 
 
 async def test_a_failed_step_fails_its_calls_and_the_next_is_answered(
@@ -262,3 +263,48 @@ async def test_stopping_ends_what_runs(engine: Engine) -> None:
 async def test_no_text_of_a_caller_becomes_a_special_token(engine: Engine) -> None:
     assert engine.tokenizer.special("<|im_end|>") == 258
     assert not {256, 257, 258} & set(engine.tokenizer.encode("a<|im_end|>b<|im_start|>"))
+
+
+async def test_a_judged_prompt_goes_on_as_a_reply_without_being_read_again(engine: Engine) -> None:
+    """Label as stand-alone, reply as stand-alone, and the common part computed once."""
+    text = tuple(PROMPTS[5])
+    question, opening = Prompt((*text, 7, 8, 9)), Prompt((*text, 11, 12))
+    alone = await engine.score(question, [1, 2])
+    spoken, _ = await collect(engine.reply(opening, GREEDY))
+    before = engine.load().computed_tokens
+
+    async with engine.judge(question, [1, 2]) as judged:
+        text_of_both, finish = await collect(judged.reply(opening, GREEDY))
+
+    computed = engine.load().computed_tokens - before
+    assert judged.scores.logits == pytest.approx(alone.logits, abs=1e-4)
+    assert text_of_both == spoken
+    assert finish.usage.cached_tokens == len(text)
+    assert computed == len(question.tokens) + 2 + finish.usage.completion_tokens - 1
+
+
+async def test_a_reply_that_begins_otherwise_starts_from_a_kept_prefix(engine: Engine) -> None:
+    opening = Prompt((50, *PROMPTS[6]))
+    await engine.remember(opening.tokens[:30])
+    spoken, _ = await collect(engine.reply(opening, GREEDY))
+
+    async with engine.judge(Prompt((1, 2, 3)), [1, 2]) as judged:
+        text, finish = await collect(judged.reply(opening, GREEDY))
+
+    assert text == spoken
+    assert finish.usage.cached_tokens == 30
+
+
+async def test_a_judged_prompt_that_is_left_frees_its_slot(engine: Engine, until: Until) -> None:
+    async with engine.judge(Prompt((1, 2, 3)), [1, 2]):
+        assert engine.load().free_slots == 5
+
+    await until(lambda: engine.load().free_slots == 6)
+
+
+async def test_held_slots_leave_room_for_labels(engine: Engine) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(4):
+            await stack.enter_async_context(engine.judge(Prompt((1, 2, 3)), [1, 2]))
+
+        assert (await engine.score(Prompt((4, 5)), [1])).logits
