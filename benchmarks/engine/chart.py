@@ -25,7 +25,7 @@ def draw(rows: Sequence[Row], machine: str, path: Path) -> None:
     for at, row in enumerate(shown):
         ratio = row.ratio or 1.0
         axes.barh(at, ratio - 1, left=1, color=_COLOURS[row.verdict], height=0.6)
-        axes.plot([row.least, row.most], [at, at], color="black", linewidth=1)
+        axes.plot([row.least or ratio, row.most or ratio], [at, at], color="black", linewidth=1)
         bound = _bound(row)
         axes.plot([bound, bound], [at - 0.42, at + 0.42], color="black", linewidth=2)
         axes.annotate(

@@ -81,7 +81,8 @@ def _write_weights(folder: Path, shape: dict[str, Any]) -> None:
         bos_token_id=None,
         eos_token_id=None,
     )
-    Qwen2ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    model: Any = Qwen2ForCausalLM(config)
+    model.to(torch.bfloat16).save_pretrained(folder)
     # generate() pads with it, and warns when it has to guess.
     defaults = {"_from_model_config": False, "pad_token_id": 0}
     (folder / "generation_config.json").write_text(json.dumps(defaults), "utf-8")

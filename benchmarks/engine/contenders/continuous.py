@@ -1,6 +1,7 @@
 """transformers' continuous batching, with fused attention, on the CPU."""
 
 import time
+from typing import Any
 
 import torch
 from transformers import (
@@ -17,9 +18,9 @@ class Contestant:
     def __init__(self, folder: str, threads: int, chats: int, context_tokens: int) -> None:
         torch.set_num_threads(threads)
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
-        self._model = AutoModelForCausalLM.from_pretrained(
+        self._model: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="sdpa"
-        ).eval()
+        )
         # Pages of 32 tokens: with the default of 256, short chats would pay for empty room.
         self._sizes = ContinuousBatchingConfig(
             page_size=32,
@@ -31,7 +32,9 @@ class Contestant:
     def chats(self, texts: list[str], write: int) -> float:
         """Return the seconds in which the chats write `write` tokens each, greedily."""
         prompts = self._tokenizer(texts).input_ids
-        greedy = GenerationConfig(do_sample=False, max_new_tokens=write, eos_token_id=-1)
+        greedy = GenerationConfig(  # type: ignore[no-untyped-call]
+            do_sample=False, max_new_tokens=write, eos_token_id=-1
+        )
         began_s = time.perf_counter()
         answers = self._model.generate_batch(
             prompts,

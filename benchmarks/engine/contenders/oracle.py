@@ -1,5 +1,7 @@
 """What the label scores of a text must be, by transformers and arithmetic of our own."""
 
+from typing import Any
+
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -12,7 +14,7 @@ class Contestant:
     def __init__(self, folder: str, threads: int) -> None:
         torch.set_num_threads(threads)
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
-        self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        self._model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
     def scores(self, text: str) -> dict[str, float]:
         """Return each label's calibrated probability by the built-in sentiment profile."""
@@ -25,4 +27,5 @@ class Contestant:
     @torch.inference_mode()
     def _logits(self, text: str, words: list[int]) -> torch.Tensor:
         inputs = self._tokenizer([sentiment_prompt(text)], return_tensors="pt")
-        return self._model(**inputs, logits_to_keep=1).logits[0, -1, words].double()
+        logits: torch.Tensor = self._model(**inputs, logits_to_keep=1).logits
+        return logits[0, -1, words].double()

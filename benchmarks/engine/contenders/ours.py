@@ -118,8 +118,9 @@ class Contestant:
         self, system: str, chats: list[str], texts: list[str]
     ) -> dict[str, list[float]]:
         running = [asyncio.create_task(self._talk(text)) for text in chats]
-        while self._engine.load().running < len(chats):
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - the engine counts, it doesn't notify
+        # The engine counts, it doesn't notify.
+        while self._engine.load().running < len(chats):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         steps, seconds = [], []
         for number, text in enumerate(texts):
             # Spread over the phases of a step, evenly and always alike.

@@ -1,5 +1,7 @@
 """A split deployment: a BERT-base-sized classifier beside the chat model, both in transformers."""
 
+from typing import Any
+
 import torch
 from transformers import (
     AutoModelForCausalLM,
@@ -23,11 +25,12 @@ class Contestant:
     def __init__(self, folder: str, threads: int) -> None:
         torch.set_num_threads(threads)
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
-        self._chat = AutoModelForCausalLM.from_pretrained(
+        self._chat: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="sdpa"
-        ).eval()
-        config = BertConfig(vocab_size=_BERT_VOCABULARY, num_labels=2)
-        self._classifier = BertForSequenceClassification(config).eval()
+        )
+        config = BertConfig(vocab_size=_BERT_VOCABULARY)
+        classifier: Any = BertForSequenceClassification(config)
+        self._classifier = classifier.eval()
 
     @torch.inference_mode()
     def judge_and_reply(self, text: str, write: int) -> int:
@@ -37,7 +40,7 @@ class Contestant:
         inputs = self._tokenizer([chat_prompt(text)], return_tensors="pt")
         written = self._chat.generate(**inputs, max_new_tokens=write, do_sample=False)
         # The last token that is written is never computed on.
-        return judged.numel() + written.numel() - 1
+        return int(judged.numel() + written.numel() - 1)
 
     def peak_bytes(self) -> int:
         """Return the most memory that this process has had resident."""

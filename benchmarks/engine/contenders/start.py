@@ -12,14 +12,14 @@ class Contestant:
     """Starts a server for each ask."""
 
     def __init__(self, folder: str, threads: int, context_tokens: int) -> None:
-        self._server = lambda: ServerProcess(folder, threads, context_tokens)
+        self._options = (folder, threads, context_tokens)
 
     def start(self, text: str, scores: dict[str, float]) -> float:
         """Return the seconds from the start of a process to the label of `text`.
 
         The answer must say what the oracle says.
         """
-        with self._server() as server:
+        with ServerProcess(*self._options) as server:
             answer = server.first_answer(text)
             seconds = time.perf_counter() - server.began_s
         for one in answer.scores:

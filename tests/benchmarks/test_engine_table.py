@@ -1,0 +1,78 @@
+"""The table of gates is printed by one command, on a tiny model here."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+
+from benchmarks.engine.vocabulary import write_tokenizer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.engine", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+# Eight processes import transformers, each for seconds.
+@pytest.mark.timeout(900)
+def test_every_row_is_measured_or_says_what_is_not_installed(tmp_path: Path) -> None:
+    file = tmp_path / "rows.json"
+
+    ended = bench("--quick", "--work", str(tmp_path), "--json", str(file))
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    rows = json.loads(file.read_text("utf-8"))["rows"]
+    assert {"label", "eight-chats", "continuous-32", "bus", "split-memory", "start"} <= {
+        row["name"] for row in rows
+    }
+    for row in rows:
+        assert row["name"] in ended.stdout
+        assert row["ratio"] or row["note"].startswith("not installed: pip install"), row
+    assert "processor: " in ended.stdout
+    assert "torch " in ended.stdout
+
+
+@pytest.mark.timeout(300)
+def test_one_row_can_be_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra tidegate[benchmarks]")
+    chart = tmp_path / "chart.svg"
+
+    ended = bench("--quick", "--only", "bus", "--work", str(tmp_path), "--chart", str(chart))
+
+    assert ended.returncode == 0, ended.stderr
+    assert "bus" in ended.stdout
+    assert "label" not in ended.stdout
+    assert "the weights read once" in chart.read_text("utf-8")
+
+
+def test_an_unknown_row_is_refused_with_the_known_ones() -> None:
+    ended = bench("--only", "speed")
+
+    assert ended.returncode == 2
+    assert "speed" in ended.stderr
+    assert "eight-chats" in ended.stderr
+
+
+def test_the_tokenizer_has_a_token_for_a_character_and_a_text_for_every_id(tmp_path: Path) -> None:
+    write_tokenizer(tmp_path, 24_000)
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    text = "今天的实验终于成功了，太棒了！"
+
+    ids = tokenizer.encode(text).ids
+
+    assert tokenizer.get_vocab_size() == 24_000
+    assert len(ids) == len(text)
+    assert tokenizer.decode(ids) == text
+    assert tokenizer.decode([23_000])
+    assert tokenizer.token_to_id("<|im_end|>") == 23_999
