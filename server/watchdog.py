@@ -22,6 +22,9 @@ _LOOK_EVERY_S = 1.0
 _LOOKS_WITHIN_LIMIT = 10
 # A look that comes later than this was late itself: the whole process had been stopped.
 _LATE_LOOKS = 3
+# A machine that is so busy that steps take seconds is slow, not broken: 128 tokens that take half
+# a second on two quiet cores were seen to take 13 s beside eight other programs.
+_TIMES_SLOWEST_STEP = 5
 
 log = structlog.get_logger()
 
@@ -30,13 +33,15 @@ class Stillness:
     """How long the engine has had work and made no step. `observe` is told the time.
 
     Time in which nobody looked counts little: a process that was stopped and continued stood
-    still as a whole, and its engine deserves the same time again.
+    still as a whole, and its engine deserves the same time again. An engine whose slowest step
+    so far took long gets five times that.
     """
 
     def __init__(self, limit_s: float, look_every_s: float) -> None:
         self._limit_s = limit_s
         self._most_s = _LATE_LOOKS * look_every_s
         self._steps = 0
+        self._slowest_s = 0.0
         self._looked_s: float | None = None
         self.still_s = 0.0
 
@@ -45,11 +50,12 @@ class Stillness:
         passed_s = 0.0 if self._looked_s is None else now - self._looked_s
         is_idle = load.running + load.waiting == 0
         if is_idle or load.steps != self._steps:
+            self._slowest_s = max(self._slowest_s, self.still_s)
             self.still_s = 0.0
         else:
             self.still_s += min(passed_s, self._most_s)
         self._looked_s, self._steps = now, load.steps
-        return self.still_s >= self._limit_s
+        return self.still_s >= max(self._limit_s, _TIMES_SLOWEST_STEP * self._slowest_s)
 
 
 class Watchdog:

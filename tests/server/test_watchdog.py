@@ -46,7 +46,11 @@ STORIES = {
         *((t, BUSY, False) for t in range(10)),
         (10, replace(BUSY, steps=8), False),
         *((t, replace(BUSY, steps=8), False) for t in range(11, 20)),
-        (20, replace(BUSY, steps=8), True),
+    ],
+    "steps that were slow before may be slow again": [
+        *((t, BUSY, False) for t in range(6)),
+        *((t, replace(BUSY, steps=8), False) for t in range(6, 31)),
+        (31, replace(BUSY, steps=8), True),
     ],
     "idle time before the work doesn't count": [
         *((t, IDLE, False) for t in range(100)),
