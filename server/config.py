@@ -62,6 +62,13 @@ class ServerSettings(BaseSettings):
     chat_slots: int = Field(
         8, ge=1, le=256, description="Chat calls taken at once; each has its own part of the cache."
     )
+    degraded_slots: int = Field(
+        8,
+        ge=0,
+        le=1024,
+        description="Chats answered in short at once (a label and one sentence), beside the chat "
+        "slots; 0 takes none.",
+    )
     profiles: DirectoryPath | None = Field(
         None,
         description="Folder of profiles (NAME.toml) on top of the built-in ones; "
@@ -79,6 +86,11 @@ class ServerSettings(BaseSettings):
     )
     threads: int = Field(
         0, ge=0, le=1024, description="Threads that compute; 0 uses all cores of the process."
+    )
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="Type of the weights and the cache; bfloat16 takes half the memory, and is "
+        "slow on a CPU that doesn't compute in it.",
     )
     context_tokens: int = Field(
         2048, ge=64, le=131_072, description="Tokens that a slot holds: prompt and reply together."

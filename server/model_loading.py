@@ -62,6 +62,7 @@ def _load(settings: ServerSettings, progress: Callable[[str, int, int], None]) -
             context_tokens=settings.context_tokens,
             threads=settings.threads,
             progress=progress,
+            dtype=settings.dtype,
         )
     except ModelError as error:
         raise StartError(str(error)) from error

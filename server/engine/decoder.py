@@ -44,13 +44,19 @@ class Decoder:
         self._blocks = [self._block(i, layer, weights) for i, layer in enumerate(shape.layers)]
         self._norm = self._gain(weights["model.norm.weight"]())
         self._rotations = {
-            layer.rope: _rotations(layer.rope, shape.head_dim, max_tokens) for layer in shape.layers
+            layer.rope: _rotations(layer.rope, shape.head_dim, max_tokens, self.dtype)
+            for layer in shape.layers
         }
         if shape.is_tied:
             self._rows, self._head = self._embedding, table(self._embedding)
         else:
             self._rows = weights["lm_head.weight"]()
             self._head = table(self._rows)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights, and of what a slab must hold."""
+        return self._embedding.dtype
 
     @torch.inference_mode()
     def hidden(self, rows: Sequence[Row], slab: Slab) -> torch.Tensor:
@@ -65,7 +71,8 @@ class Decoder:
         )
         x = functional.embedding(tokens, self._embedding)
         if self.shape.is_gemma:
-            x = x * math.sqrt(self.shape.width)
+            # Rounded to the dtype as it was in training.
+            x = x * torch.tensor(math.sqrt(self.shape.width), dtype=self.dtype)
         rotations = {
             rope: (cos[positions], sin[positions]) for rope, (cos, sin) in self._rotations.items()
         }
@@ -78,17 +85,17 @@ class Decoder:
                 # Nobody reads the other states of the last layer.
                 x, mixed = x[ends], mixed[ends]
             x = self._feed(block, x, block.out(mixed))
-        return functional.rms_norm(x, (self.shape.width,), self._norm, self.shape.eps)
+        return self._normed(x, self._norm)
 
     @torch.inference_mode()
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return the logits of the whole vocabulary, [rows, vocabulary]."""
-        return self._head(hidden)
+        """Return the logits of the whole vocabulary, [rows, vocabulary], as float32."""
+        return self._head(hidden).float()
 
     @torch.inference_mode()
     def label_logits(self, hidden: torch.Tensor, tokens: Sequence[int]) -> torch.Tensor:
         """Return the logits of a few tokens for one state [width]; the rest is never computed."""
-        return self._rows[list(tokens)] @ hidden
+        return self._rows[list(tokens)].float() @ hidden.float()
 
     def _attend(
         self,
@@ -110,8 +117,8 @@ class Decoder:
         q = q.view(-1, shape.heads, shape.head_dim)
         k = k.view(-1, shape.kv_heads, shape.head_dim)
         if shape.has_qk_norm:
-            q = functional.rms_norm(q, (shape.head_dim,), block.norms["q_norm"], shape.eps)
-            k = functional.rms_norm(k, (shape.head_dim,), block.norms["k_norm"], shape.eps)
+            q = self._normed(q, block.norms["q_norm"])
+            k = self._normed(k, block.norms["k_norm"])
         cos, sin = rotations[block.layer.rope]
         q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
         keys, values = slab.keys[index], slab.values[index]
@@ -154,10 +161,11 @@ class Decoder:
         return block.down(functional.silu(gate) * up)
 
     def _normed(self, x: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
-        return functional.rms_norm(x, (self.shape.width,), gain, self.shape.eps)
+        # In float32 whatever the weights are, as in training; nothing is copied when they are, too.
+        return functional.rms_norm(x.float(), gain.shape, gain, self.shape.eps).to(x.dtype)
 
     def _gain(self, weight: torch.Tensor) -> torch.Tensor:
-        return weight + 1 if self.shape.is_gemma else weight
+        return weight.float() + 1 if self.shape.is_gemma else weight.float()
 
     def _block(self, index: int, layer: Layer, weights: Weights) -> _Block:
         name = f"model.layers.{index}."
@@ -187,9 +195,12 @@ class Decoder:
         )
 
 
-def _rotations(rope: Rope, dim: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _rotations(
+    rope: Rope, dim: int, length: int, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
     angles = torch.outer(torch.arange(length).float(), torch.tensor(rope.frequencies(dim)))
-    return angles.cos().repeat(1, 2)[:, None], angles.sin().repeat(1, 2)[:, None]
+    doubled = angles.repeat(1, 2)[:, None]
+    return doubled.cos().to(dtype), doubled.sin().to(dtype)
 
 
 def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:

@@ -44,10 +44,18 @@ def table(weight: torch.Tensor) -> Product:
     return product
 
 
+def is_fast(dtype: torch.dtype) -> bool:
+    """Return whether this CPU computes in `dtype` by itself; bfloat16 asks for AVX-512 or newer."""
+    if dtype == torch.float32:
+        return True
+    supports: Callable[[], bool] = torch.ops.mkldnn._is_mkldnn_bf16_supported
+    return dtype == torch.bfloat16 and supports()
+
+
 def _has_onednn(weight: torch.Tensor) -> bool:
     return (
         torch._C._has_mkldnn
         and weight.device.type == "cpu"
-        and weight.dtype == torch.float32
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and (weight.dtype == torch.float32 or is_fast(weight.dtype))
     )

@@ -4,22 +4,29 @@ Every way in which a model can't be loaded ends here as one `ModelError` with on
 """
 
 from pathlib import Path
+from typing import Literal
 
 import psutil
+import structlog
 import torch
 
 from tidegate.server.engine.checkpoint import BrokenCheckpointError, Checkpoint
 from tidegate.server.engine.conversion import MissingExtraError, Progress
 from tidegate.server.engine.decoder import Decoder
 from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.linear import is_fast
 from tidegate.server.engine.model import TorchModel
 from tidegate.server.engine.shape import Shape, UnsupportedModelError, read_shape
 from tidegate.server.engine.sources import ModelNotFoundError, locate
 from tidegate.server.engine.tokens import FolderTokenizer
 
+Dtype = Literal["float32", "bfloat16"]
+_DTYPES: dict[Dtype, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _GB = 1e9
 # Memory that Python, torch and their libraries take beside the weights, measured at 0.45 GB.
 _RUNTIME_BYTES = 500_000_000
+
+log = structlog.get_logger()
 
 
 class ModelError(Exception):
@@ -35,22 +42,26 @@ def load_engine(
     context_tokens: int,
     threads: int,
     progress: Progress,
+    dtype: Dtype = "float32",
 ) -> Engine:
     """Load `model` (a hub id, folder, GGUF file or "bundled") and return its engine, not started.
 
     `slots` sequences run at once, `reserved` of them never chats; each holds at most
-    `context_tokens`. `threads` 0 leaves the number to torch. `progress(stage, done, total)` is
+    `context_tokens`. `threads` 0 leaves the number to torch. `dtype` is that of the weights and
+    of the cache. `progress(stage, done, total)` is
     called as things go on. Raises ModelError.
     """
     if threads:
         torch.set_num_threads(threads)
+    if not is_fast(_DTYPES[dtype]):
+        log.warning("this CPU doesn't compute in the dtype: half the memory, but slow", dtype=dtype)
     try:
         checkpoint = Checkpoint(locate(model, cache_dir, progress))
         shape = read_shape(checkpoint.config(), checkpoint.config("generation_config.json"))
         context_tokens = min(context_tokens, shape.max_tokens)
-        _require_memory(model, checkpoint, shape, slots, context_tokens)
+        _require_memory(model, checkpoint, shape, slots, context_tokens, _DTYPES[dtype].itemsize)
         progress("loading the weights", 0, 1)
-        decoder = Decoder(shape, checkpoint.weights(torch.float32), context_tokens)
+        decoder = Decoder(shape, checkpoint.weights(_DTYPES[dtype]), context_tokens)
         tokenizer = FolderTokenizer(checkpoint.folder)
     except (
         BrokenCheckpointError,
@@ -73,10 +84,15 @@ def load_engine(
 
 
 def _require_memory(
-    model: str, checkpoint: Checkpoint, shape: Shape, slots: int, context_tokens: int
+    model: str,
+    checkpoint: Checkpoint,
+    shape: Shape,
+    slots: int,
+    context_tokens: int,
+    bytes_each: int,
 ) -> None:
-    weights = checkpoint.count_values() * 4
-    slab = slots * context_tokens * shape.kv_values_per_token * 4
+    weights = checkpoint.count_values() * bytes_each
+    slab = slots * context_tokens * shape.kv_values_per_token * bytes_each
     free = psutil.virtual_memory().available
     if weights + slab + _RUNTIME_BYTES > free:
         raise ModelError(

@@ -15,7 +15,9 @@ class TorchModel:
     def __init__(self, decoder: Decoder, slots: int, context_tokens: int) -> None:
         shape = decoder.shape
         self._decoder = decoder
-        self._slab = Slab(len(shape.layers), slots, shape.kv_heads, context_tokens, shape.head_dim)
+        self._slab = Slab(
+            len(shape.layers), slots, shape.kv_heads, context_tokens, shape.head_dim, decoder.dtype
+        )
 
     @property
     def end_tokens(self) -> frozenset[int]:

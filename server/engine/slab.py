@@ -10,10 +10,18 @@ import torch
 class Slab:
     """`keys[layer]` and `values[layer]` have the shape [slots, kv_heads, length, head_dim]."""
 
-    def __init__(self, layers: int, slots: int, kv_heads: int, length: int, head_dim: int) -> None:
+    def __init__(
+        self,
+        layers: int,
+        slots: int,
+        kv_heads: int,
+        length: int,
+        head_dim: int,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         size = (slots, kv_heads, length, head_dim)
-        self.keys = [torch.empty(size) for _ in range(layers)]
-        self.values = [torch.empty(size) for _ in range(layers)]
+        self.keys = [torch.empty(size, dtype=dtype) for _ in range(layers)]
+        self.values = [torch.empty(size, dtype=dtype) for _ in range(layers)]
         self._kept: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = {}
 
     def keep(self, slot: int, length: int, prefix_id: int) -> None:
