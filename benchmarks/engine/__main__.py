@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
@@ -30,12 +31,12 @@ def main() -> None:
         print(f"{time.monotonic() - began_s:6.0f} s  {what}", file=sys.stderr, flush=True)
 
     given.work.mkdir(parents=True, exist_ok=True)
-    size = Size.TINY if given.quick else Size.FULL
+    size, scale = (Size.TINY, QUICK) if given.quick else (Size.FULL, FULL)
     about = machine.describe(given.threads)
     setting = Setting(
         folder=model_folder(size, given.work, given.tokenizer).resolve(),
         threads=given.threads,
-        scale=QUICK if given.quick else FULL,
+        scale=replace(scale, rounds=given.rounds or scale.rounds),
         log=given.work / "contenders.log",
         tell=tell,
     )
@@ -80,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=_NAMES,
         metavar="ROW",
         help=f"measure this row; may be given again. Rows: {', '.join(_NAMES)}",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help=f"how often both sides of a row take their turn; default: {FULL.rounds}",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows here too")
     parser.add_argument(
