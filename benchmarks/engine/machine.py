@@ -28,8 +28,15 @@ def describe(threads: int) -> dict[str, str]:
         "vectors": ", ".join(_vectors()) or "unknown",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "versions": ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),
+        "idle threads": ", ".join(_waiting()) or "spin for a while, as OpenMP does by default",
         "load before": f"{load():.1f}",
     }
+
+
+def _waiting() -> list[str]:
+    """Return what the environment says about idle threads: on a busy machine it decides."""
+    names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+    return [f"{name}={os.environ[name]}" for name in names if name in os.environ]
 
 
 def _processor() -> str:
