@@ -4,9 +4,11 @@ import asyncio
 import sys
 from typing import NoReturn
 
+from tidegate.server.affinity import AffinityError, parse_cpus, pin
 from tidegate.server.config import ServerSettings, SettingsError, read_settings
 from tidegate.server.life import EngineDiedError, Life
 from tidegate.server.logs import set_up_logs
+from tidegate.server.memory_lock import MemoryLockError, lock_memory
 from tidegate.server.start_error import StartError
 
 
@@ -18,9 +20,26 @@ def main() -> None:
         _give_up(str(error), 2)
     set_up_logs(settings.log_format)
     try:
+        _take_care(settings)
         asyncio.run(_live(settings))
-    except (StartError, EngineDiedError) as error:
+    except SettingsError as error:
+        _give_up(str(error), 2)
+    except (StartError, EngineDiedError, MemoryLockError) as error:
         _give_up(str(error), 1)
+
+
+def _take_care(settings: ServerSettings) -> None:
+    """Set up the process before it starts threads and loads a model for minutes.
+
+    torch counts the CPUs when it is imported, so that pinning also chooses its threads.
+    """
+    if settings.cpus:
+        try:
+            pin(parse_cpus(settings.cpus))
+        except AffinityError as error:
+            raise SettingsError(f"cpus: {settings.cpus!r}: {error}") from None
+    if settings.lock_memory:
+        lock_memory()
 
 
 async def _live(settings: ServerSettings) -> None:

@@ -18,6 +18,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from tidegate.server.affinity import parse_cpus
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -80,12 +82,28 @@ class ServerSettings(BaseSettings):
     default_chat_profile: str = Field(
         "chat", min_length=1, description="Profile of a Chat call that names none."
     )
+    default_review_profile: str = Field(
+        "review", min_length=1, description="Profile of a JudgeAndReply call that names none."
+    )
     cache_dir: Path | None = Field(
         None,
         description="Folder for downloaded and converted weights; the user's cache by default.",
     )
     threads: int = Field(
         0, ge=0, le=1024, description="Threads that compute; 0 uses all cores of the process."
+    )
+    cpus: str = Field(
+        "",
+        description="CPUs that the process runs on, like 0-3,6; empty: all that it may use.",
+    )
+    lock_memory: bool = Field(
+        False,
+        description="Keep the model in memory, never in swap; needs a limit that allows it.",
+    )
+    device: Literal["cpu", "mps"] = Field(
+        "cpu",
+        description="Where to compute: cpu, or mps (Apple's GPU; what it lacks falls back to the "
+        "CPU).",
     )
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32",
@@ -123,6 +141,13 @@ class ServerSettings(BaseSettings):
     def _is_off_or_an_address(cls, value: str) -> str:
         if value != "off" and not value.startswith(("http://", "https://")):
             raise ValueError('http://HOST:PORT, https://HOST:PORT and "off" are accepted')
+        return value
+
+    @field_validator("cpus")
+    @classmethod
+    def _is_a_list_of_cpus(cls, value: str) -> str:
+        if value:
+            parse_cpus(value)
         return value
 
     @field_validator("watchdog_s")

@@ -4,17 +4,23 @@ Knows nothing of calls.
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
+
+import structlog
 
 from tidegate.server.config import ServerSettings
 from tidegate.server.engine.engine import Engine
 from tidegate.server.lane import Lane, Role
+from tidegate.server.memory_lock import lock_memory
 from tidegate.server.start_error import StartError
 
 # Labels that go through one step together; more of them wait for the next step. A label needs
 # a slot of the cache for one step only, so this many slots serve any number of callers.
 _LABELS_AT_ONCE = 4
+
+log = structlog.get_logger()
 
 
 async def load_model(settings: ServerSettings, progress: Callable[[str, int, int], None]) -> Engine:
@@ -47,6 +53,9 @@ async def load_model(settings: ServerSettings, progress: Callable[[str, int, int
 
 
 def _load(settings: ServerSettings, progress: Callable[[str, int, int], None]) -> Engine:
+    if settings.device == "mps":
+        # torch reads it when it is imported: what Apple's GPU lacks is computed by the CPU.
+        os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     # Importing torch takes seconds: here it happens beside the open port.
     from tidegate.server.engine.loading import ModelError, load_engine
 
@@ -54,7 +63,7 @@ def _load(settings: ServerSettings, progress: Callable[[str, int, int], None]) -
     chats = settings.chat_slots if Lane.CHAT in lanes else 0
     labels = min(settings.sentiment_slots, _LABELS_AT_ONCE) if Lane.SENTIMENT in lanes else 0
     try:
-        return load_engine(
+        engine = load_engine(
             settings.model,
             cache_dir=settings.cache_dir,
             slots=chats + labels,
@@ -63,6 +72,11 @@ def _load(settings: ServerSettings, progress: Callable[[str, int, int], None]) -
             threads=settings.threads,
             progress=progress,
             dtype=settings.dtype,
+            device=settings.device,
         )
+        if settings.lock_memory:
+            # The first time was before there was a model, to learn of a limit early.
+            log.info("memory locked", megabytes=lock_memory() // 1_000_000)
     except ModelError as error:
         raise StartError(str(error)) from error
+    return engine

@@ -44,13 +44,15 @@ class Checkpoint:
             raise BrokenCheckpointError(f"{path} can't be read: {error}") from error
         return content
 
-    def weights(self, dtype: torch.dtype) -> dict[str, Callable[[], torch.Tensor]]:
+    def weights(
+        self, dtype: torch.dtype, device: str = "cpu"
+    ) -> dict[str, Callable[[], torch.Tensor]]:
         """Return a loader for each weight, by its name; each call reads the weight anew."""
         found: dict[str, Callable[[], torch.Tensor]] = {}
         for path in self.files:
             opened = _open(path)
             for name in opened.keys():  # noqa: SIM118 - not a dict
-                found[name] = partial(_read, opened, name, dtype)
+                found[name] = partial(_read, opened, name, dtype, device)
         return found
 
     def _weight_files(self) -> list[Path]:
@@ -76,6 +78,6 @@ def _open(path: Path) -> Any:
         ) from error
 
 
-def _read(opened: Any, name: str, dtype: torch.dtype) -> torch.Tensor:
+def _read(opened: Any, name: str, dtype: torch.dtype, device: str) -> torch.Tensor:
     tensor: torch.Tensor = opened.get_tensor(name)
-    return tensor.to(dtype)
+    return tensor.to(device, dtype)

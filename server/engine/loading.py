@@ -21,6 +21,7 @@ from tidegate.server.engine.sources import ModelNotFoundError, locate
 from tidegate.server.engine.tokens import FolderTokenizer
 
 Dtype = Literal["float32", "bfloat16"]
+Device = Literal["cpu", "mps"]
 _DTYPES: dict[Dtype, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _GB = 1e9
 # Memory that Python, torch and their libraries take beside the weights, measured at 0.45 GB.
@@ -43,17 +44,20 @@ def load_engine(
     threads: int,
     progress: Progress,
     dtype: Dtype = "float32",
+    device: Device = "cpu",
 ) -> Engine:
     """Load `model` (a hub id, folder, GGUF file or "bundled") and return its engine, not started.
 
     `slots` sequences run at once, `reserved` of them never chats; each holds at most
     `context_tokens`. `threads` 0 leaves the number to torch. `dtype` is that of the weights and
-    of the cache. `progress(stage, done, total)` is
+    of the cache, `device` where they lie. `progress(stage, done, total)` is
     called as things go on. Raises ModelError.
     """
     if threads:
         torch.set_num_threads(threads)
-    if not is_fast(_DTYPES[dtype]):
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise ModelError("device: 'mps': this machine, or this build of torch, has none; use 'cpu'")
+    if device == "cpu" and not is_fast(_DTYPES[dtype]):
         log.warning("this CPU doesn't compute in the dtype: half the memory, but slow", dtype=dtype)
     try:
         checkpoint = Checkpoint(locate(model, cache_dir, progress))
@@ -61,7 +65,8 @@ def load_engine(
         context_tokens = min(context_tokens, shape.max_tokens)
         _require_memory(model, checkpoint, shape, slots, context_tokens, _DTYPES[dtype].itemsize)
         progress("loading the weights", 0, 1)
-        decoder = Decoder(shape, checkpoint.weights(_DTYPES[dtype]), context_tokens)
+        with torch.device(device):
+            decoder = Decoder(shape, checkpoint.weights(_DTYPES[dtype], device), context_tokens)
         tokenizer = FolderTokenizer(checkpoint.folder)
     except (
         BrokenCheckpointError,
@@ -74,7 +79,7 @@ def load_engine(
         raise ModelError(f"model {model!r}: the folder has no weight or setting {error}") from error
     progress("loading the weights", 1, 1)
     return Engine(
-        TorchModel(decoder, slots, context_tokens),
+        TorchModel(decoder, slots, context_tokens, device),
         tokenizer,
         model_name=model,
         slots=slots,

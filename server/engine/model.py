@@ -1,5 +1,7 @@
 """A decoder with its slots: runs batches, and turns states into labels and tokens."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 
 from tidegate.server.engine.batch import Batch, Logits, NotFinite, Result, Row, Token
@@ -12,12 +14,24 @@ from tidegate.server.engine.slab import Slab
 class TorchModel:
     """The model of `batch.Model` on torch. One thread calls it."""
 
-    def __init__(self, decoder: Decoder, slots: int, context_tokens: int) -> None:
+    def __init__(
+        self, decoder: Decoder, slots: int, context_tokens: int, device: str = "cpu"
+    ) -> None:
         shape = decoder.shape
         self._decoder = decoder
-        self._slab = Slab(
-            len(shape.layers), slots, shape.kv_heads, context_tokens, shape.head_dim, decoder.dtype
+        # Under it, tensors are made where the weights are; nothing to do, and not free, on a CPU.
+        self._place: AbstractContextManager[object] = (
+            nullcontext() if device == "cpu" else torch.device(device)
         )
+        with self._place:
+            self._slab = Slab(
+                len(shape.layers),
+                slots,
+                shape.kv_heads,
+                context_tokens,
+                shape.head_dim,
+                decoder.dtype,
+            )
 
     @property
     def end_tokens(self) -> frozenset[int]:
@@ -29,11 +43,12 @@ class TorchModel:
         """Compute a step; see `batch.Model`."""
         for recall in batch.recalls:
             self._slab.recall(recall.prefix_id, recall.slot)
-        hidden = self._decoder.hidden(batch.rows, self._slab)
+        with self._place:
+            hidden = self._decoder.hidden(batch.rows, self._slab)
         # The head is the dearest product of a step: only rows that write go through it.
         writing = [i for i, row in enumerate(batch.rows) if isinstance(row.aim, Write)]
         logits = (
-            dict(zip(writing, self._decoder.logits(hidden[writing]), strict=True))
+            dict(zip(writing, self._decoder.logits(hidden[writing]).cpu(), strict=True))
             if writing
             else {}
         )

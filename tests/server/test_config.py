@@ -44,6 +44,8 @@ def test_the_file_may_be_named_by_a_variable(monkeypatch, tmp_path):
         (["--drain-s", "nan"], "drain_s: "),
         (["--consul", "localhost"], 'http://HOST:PORT, https://HOST:PORT and "off" are accepted'),
         (["--profiles", "/no/such/folder"], "profiles: '/no/such/folder'"),
+        (["--device", "cuda"], "device: 'cuda' should be 'cpu' or 'mps'"),
+        (["--dtype", "int8"], "dtype: 'int8' should be 'float32' or 'bfloat16'"),
         (["--colour", "red"], "--colour"),
         (["--config", "/no/such/file"], "config: /no/such/file: "),
         (["stray"], "stray"),
