@@ -76,6 +76,19 @@ class BalancerSettings(BaseSettings):
         le=1,
         description="Share of slot-seconds (0 to 1) that chat keeps while sentiment calls wait.",
     )
+    degrade_enter_s: float = Field(
+        10.0,
+        gt=0,
+        le=3600,
+        description="Estimated wait of a chat, in seconds, above which chats that would wait are "
+        "answered in short; above chat_wait_s it is never reached.",
+    )
+    degrade_leave_s: float = Field(
+        5.0,
+        ge=0,
+        le=3600,
+        description="Estimated wait of a chat, in seconds, at which full answers are back.",
+    )
     drain_s: float = Field(
         30.0, ge=0, le=3600, description="Seconds that running calls get to end after SIGTERM."
     )
@@ -111,6 +124,15 @@ class BalancerSettings(BaseSettings):
     def _one_source_of_instances(self) -> "BalancerSettings":
         if self.instances and "consul" in self.model_fields_set:
             raise ValueError("instances and consul are both given; one of them is accepted")
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_below_where_it_enters(self) -> "BalancerSettings":
+        if self.degrade_leave_s > self.degrade_enter_s:
+            raise ValueError(
+                f"degrade_leave_s: {self.degrade_leave_s:g} is above "
+                f"degrade_enter_s {self.degrade_enter_s:g}; at most that is accepted"
+            )
         return self
 
     @property

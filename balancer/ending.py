@@ -39,6 +39,12 @@ def reason_in(trailers: Iterable[tuple[str, str | bytes]]) -> str:
     return ""
 
 
+def answer_in(trailers: Iterable[tuple[str, str | bytes]]) -> Outcome:
+    """Whether an answer was full or degraded, as the instance says."""
+    is_degraded = ("tidegate-degraded", "true") in tuple(trailers)
+    return Outcome.DEGRADED if is_degraded else Outcome.FULL
+
+
 def outcome_of(
     code: grpc.StatusCode, trailers: Iterable[tuple[str, str | bytes]], progress: Progress
 ) -> Outcome:
@@ -51,7 +57,7 @@ def outcome_of(
     broke = Outcome.LOST if progress is Progress.NOTHING else Outcome.CUT
     match code:
         case grpc.StatusCode.OK:
-            return Outcome.FULL
+            return answer_in(trailers)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return Outcome.EXPIRED
         case grpc.StatusCode.CANCELLED:

@@ -6,7 +6,7 @@ Reads the pool and changes nothing. Knows nothing about where instances come fro
 import grpc
 from grpc_health.v1 import health, health_pb2
 
-from tidegate.balancer.core.call import Lane
+from tidegate.balancer.core.call import QUEUES, Lane
 from tidegate.balancer.core.instance import Instance, Phase, Role
 from tidegate.balancer.core.pool import Pool
 from tidegate.balancer.dispatcher import Dispatcher
@@ -45,7 +45,7 @@ class FleetService(fleet_pb2_grpc.FleetServicer):
         instances = sorted(pool.instances, key=lambda instance: instance.id)
         return fleet_pb2.GetStatusResponse(
             instances=[_instance_status(instance) for instance in instances],
-            lanes=[_lane_status(pool, lane, now) for lane in Lane],
+            lanes=[_lane_status(pool, lane, now) for lane in QUEUES],
             discovery=self._discovery,
             version=self._version,
         )
@@ -67,6 +67,7 @@ def _instance_status(instance: Instance) -> fleet_pb2.InstanceStatus:
                 lane=lane.value, slots=slots[lane], in_flight=instance.in_flight[lane]
             )
             for lane in Lane
+            if lane in QUEUES or slots[lane]
         ],
     )
 

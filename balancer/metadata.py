@@ -24,6 +24,8 @@ HOP_BY_HOP = frozenset(
 )
 RESERVED_THAT_PASS = frozenset({"grpc-status-details-bin", "grpc-retry-pushback-ms"})
 """Part of an answer, though gRPC reserves the prefix."""
+BETWEEN_US = frozenset({"tidegate-mode"})
+"""Said by the balancer to an instance; whoever calls the balancer has no say in it."""
 OURS = frozenset({"tidegate-served-by", "tidegate-queue-duration-ms"})
 """Said by the balancer alone."""
 
@@ -33,7 +35,7 @@ def forwarded(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
     return tuple(
         (key, value)
         for key, value in metadata or ()
-        if not key.startswith((":", "grpc-")) and key not in HOP_BY_HOP
+        if not (key.startswith((":", "grpc-")) or key in HOP_BY_HOP or key in BETWEEN_US)
     )
 
 

@@ -13,16 +13,20 @@ from typing import Any
 
 import grpc
 
+from tidegate.balancer.arrival import read_call
 from tidegate.balancer.channels import Channels
 from tidegate.balancer.core.call import Call, Lane, Outcome
 from tidegate.balancer.dispatcher import Dispatcher, Lease, ShedError
-from tidegate.balancer.ending import Progress, outcome_of
+from tidegate.balancer.ending import Progress, answer_in, outcome_of
 from tidegate.balancer.metadata import Metadata, forwarded, forwarded_trailers
 from tidegate.balancer.methods import Shape, is_known, lane_of, shape_of
 from tidegate.balancer.refusal import refuse
 from tidegate.balancer.tape import Tape
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
+
+IN_SHORT = ("tidegate-mode", "degraded")
+"""Asks an instance for the label and one sentence of the input in place of a reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +92,15 @@ class _Forward:
             method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel(
                 lease
             ).unary_unary(self.path)
-            upstream = method(request, metadata=self._metadata(context), timeout=self._left_s(call))
+            upstream = method(
+                request, metadata=self._metadata(lease, context), timeout=self._left_s(call)
+            )
             try:
                 answer = await upstream
             except grpc.aio.AioRpcError as error:
                 return self._ended(lease, error, Progress.NOTHING)
             await _pass_initial_metadata(upstream, context)
-            self._finish(lease, await upstream.trailing_metadata(), context)
-            return Outcome.FULL
+            return self._finish(lease, await upstream.trailing_metadata(), context)
 
         await self._forward(context, attempt)
         return answer
@@ -107,7 +112,9 @@ class _Forward:
             method: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel(
                 lease
             ).unary_stream(self.path)
-            upstream = method(request, metadata=self._metadata(context), timeout=self._left_s(call))
+            upstream = method(
+                request, metadata=self._metadata(lease, context), timeout=self._left_s(call)
+            )
             return await self._pass_answers(lease, upstream, context, lambda: None)
 
         await self._forward(context, attempt)
@@ -120,7 +127,7 @@ class _Forward:
             method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = self._channel(
                 lease
             ).stream_stream(self.path)
-            upstream = method(metadata=self._metadata(context), timeout=self._left_s(call))
+            upstream = method(metadata=self._metadata(lease, context), timeout=self._left_s(call))
             pump = asyncio.ensure_future(_pump(tape, upstream))
             try:
                 ending = await self._pass_answers(lease, upstream, context, tape.stop_recording)
@@ -147,13 +154,17 @@ class _Forward:
         self, context: Context, attempt: Callable[[Lease, Call], Awaitable[Outcome | _Ending]]
     ) -> None:
         """Hold a lease, make attempts until one comes to something, end the call as it ended."""
-        left_s = context.time_remaining()
-        now = self.dispatcher.now_s()
-        call = Call(next(self.ids), self.lane, now, None if left_s is None else now + left_s)
+        call = read_call(
+            next(self.ids),
+            self.lane,
+            context.invocation_metadata() or (),
+            context.time_remaining(),
+            self.dispatcher.now_s(),
+        )
         try:
             async with self.dispatcher.lease(call) as lease:
                 while isinstance(ending := await attempt(lease, call), Outcome):
-                    if ending is Outcome.FULL:
+                    if ending in (Outcome.FULL, Outcome.DEGRADED):
                         lease.end(ending)
                         return
                     await lease.again(ending)
@@ -179,8 +190,7 @@ class _Forward:
                 await context.write(message)
         except grpc.aio.AioRpcError as error:
             return self._ended(lease, error, progress)
-        self._finish(lease, await upstream.trailing_metadata(), context)
-        return Outcome.FULL
+        return self._finish(lease, await upstream.trailing_metadata(), context)
 
     def _ended(
         self, lease: Lease, error: grpc.aio.AioRpcError, progress: Progress
@@ -197,14 +207,16 @@ class _Forward:
             message = f"{lease.send.instance_id} was lost in the middle of its answer: {message}"
         return _Ending(code, message, (*forwarded_trailers(trailers), *_own_trailers(lease)))
 
-    def _finish(self, lease: Lease, trailers: grpc.aio.Metadata, context: Context) -> None:
+    def _finish(self, lease: Lease, trailers: grpc.aio.Metadata, context: Context) -> Outcome:
         context.set_trailing_metadata((*forwarded_trailers(trailers), *_own_trailers(lease)))
+        return answer_in(trailers)
 
     def _channel(self, lease: Lease) -> grpc.aio.Channel:
         return self.channels.to(lease.send.address)
 
-    def _metadata(self, context: Context) -> Metadata:
-        return forwarded(context.invocation_metadata())
+    def _metadata(self, lease: Lease, context: Context) -> Metadata:
+        said = forwarded(context.invocation_metadata())
+        return (*said, IN_SHORT) if lease.send.lane is Lane.DEGRADED else said
 
     def _left_s(self, call: Call) -> float | None:
         if call.deadline_s is None:

@@ -38,6 +38,11 @@ STATUSES: Mapping[Reason, tuple[grpc.StatusCode, str]] = {
         grpc.StatusCode.DEADLINE_EXCEEDED,
         "the call's deadline passed while it waited in the {lane} lane",
     ),
+    Reason.DEGRADED_ONLY: (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "the call would have to wait while chats are answered in short, which it doesn't accept: "
+        "the wait in the {lane} lane is about {wait_s:.1f} s",
+    ),
     Reason.NO_INSTANCE: (
         grpc.StatusCode.UNAVAILABLE,
         "no hot instance serves the {lane} lane",

@@ -62,6 +62,8 @@ def policy_of(settings: BalancerSettings) -> Policy:
             Lane.CHAT: LanePolicy(settings.chat_wait_s, settings.chat_queue_limit),
         },
         chat_share=settings.chat_share,
+        degrade_enter_s=settings.degrade_enter_s,
+        degrade_leave_s=settings.degrade_leave_s,
     )
 
 
@@ -175,8 +177,8 @@ class Sidecar:
 
     def _log_change(self, change: Change) -> None:
         _log.info(
-            "instance changed",
-            instance=change.instance_id,
+            "state changed",
+            of=change.instance_id,
             before=change.before,
             after=change.after,
             reason=change.reason,

@@ -11,7 +11,7 @@ from tidegate.server.lane import Lane
 from tidegate.server.refusal import LONGEST_PUSHBACK_S, Reason, Refusal
 
 # What a call is taken to last until one has been seen.
-_FIRST_GUESS_S = {Lane.SENTIMENT: 0.2, Lane.CHAT: 5.0}
+_FIRST_GUESS_S = {Lane.SENTIMENT: 0.2, Lane.CHAT: 5.0, Lane.DEGRADED: 0.2}
 # Weight of the newest call in the moving mean: about the last ten count.
 _NEWEST = 0.2
 _SHORTEST_PUSHBACK_S = 0.02
@@ -63,7 +63,7 @@ class Admission:
             return self.refuse_draining()
         if state.in_flight >= state.slots:
             # With n slots busy, one comes free every mean / n on average.
-            wait_s = max(_SHORTEST_PUSHBACK_S, state.mean_s / state.slots)
+            wait_s = max(_SHORTEST_PUSHBACK_S, state.mean_s / max(state.slots, 1))
             return Refusal(
                 Reason.SLOTS_TAKEN,
                 f"all {state.slots} {lane.value} slots of this instance are taken",

@@ -5,6 +5,7 @@ The wiring only; every part knows its own work.
 
 from pathlib import Path
 
+from tidegate.server.abridger import Abridger
 from tidegate.server.builtin_profiles import builtin_profiles, model_format
 from tidegate.server.chat import ChatService
 from tidegate.server.config import ServerSettings
@@ -53,7 +54,10 @@ class Answering:
         self._judge = Judge(engine, self._scribe, self._preparations)
         self._replier = Replier(engine, self._scribe, self._preparations)
         self._sentiment = SentimentService(edge, self.profiles, validation, self._judge)
-        self._chat = ChatService(edge, self.profiles, validation, self._judge, self._replier)
+        abridger = Abridger(self._judge, self._scribe)
+        self._chat = ChatService(
+            edge, self.profiles, validation, self._judge, self._replier, abridger
+        )
 
     def handlers(self) -> Handlers:
         """Return the handlers of the role's lanes, by the paths of their methods."""

@@ -6,10 +6,12 @@ The one place where the incoming metadata keys are named. Knows nothing of the m
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tidegate.server.lane import Lane
 from tidegate.server.refusal import RefusedError, Violation, refuse_fields
 
 PROFILE_KEY = "tidegate-profile"
 SYSTEM_PROMPT_KEY = "tidegate-system-prompt-bin"
+MODE_KEY = "tidegate-mode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,14 @@ def read_metadata(pairs: Iterable[tuple[str, str | bytes]]) -> CallMetadata:
         profile=None if profile is None else _text(PROFILE_KEY, profile),
         system_prompt=None if system_prompt is None else _text(SYSTEM_PROMPT_KEY, system_prompt),
     )
+
+
+def chat_lane(pairs: Iterable[tuple[str, str | bytes]]) -> Lane:
+    """Return the lane of a chat: degraded where the balancer asks for a short answer.
+
+    A mode that isn't known is none: a balancer that is newer than this server gets a full answer.
+    """
+    return Lane.DEGRADED if dict(pairs).get(MODE_KEY) == "degraded" else Lane.CHAT
 
 
 def _text(key: str, value: str | bytes) -> str:

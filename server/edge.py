@@ -32,6 +32,8 @@ from tidegate.server.refusal import (
 
 log = structlog.get_logger()
 
+_DEGRADED = (("tidegate-degraded", "true"),)
+
 # Messages are read and written by the services themselves, see decoding.py.
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -45,6 +47,7 @@ class Arrival:
     `deadline_s` is a time of the monotonic clock, None for a caller that waits for ever.
     """
 
+    lane: Lane
     deadline_s: float | None
     metadata: CallMetadata
 
@@ -80,10 +83,13 @@ class Edge:
             if remaining_s is not None and remaining_s <= 0:
                 raise RefusedError(refuse_late())
             now_s = self._clock()
+            if lane is Lane.DEGRADED:
+                context.set_trailing_metadata(_DEGRADED)
             permit = self._admit(lane, now_s)
             try:
                 deadline_s = None if remaining_s is None else now_s + remaining_s
-                yield Arrival(deadline_s, read_metadata(context.invocation_metadata() or ()))
+                metadata = read_metadata(context.invocation_metadata() or ())
+                yield Arrival(lane, deadline_s, metadata)
             finally:
                 permit.give_back(self._clock())
                 if self._admission.is_idle:

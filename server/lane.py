@@ -9,10 +9,11 @@ from typing_extensions import assert_never
 
 
 class Lane(Enum):
-    """The two kinds of calls, as they are named on the wire."""
+    """The kinds of calls, as they are named on the wire. A degraded one is a chat answered in short."""
 
     SENTIMENT = "sentiment"
     CHAT = "chat"
+    DEGRADED = "degraded"
 
     @property
     def service(self) -> str:
@@ -20,7 +21,7 @@ class Lane(Enum):
         match self:
             case Lane.SENTIMENT:
                 return "tidegate.v1.Sentiment"
-            case Lane.CHAT:
+            case Lane.CHAT | Lane.DEGRADED:
                 return "tidegate.v1.Chat"
             case _:
                 assert_never(self)
@@ -38,11 +39,11 @@ class Role(Enum):
         """The lanes of this role; JudgeAndReply belongs to the chat lane."""
         match self:
             case Role.BOTH:
-                return (Lane.SENTIMENT, Lane.CHAT)
+                return (Lane.SENTIMENT, Lane.CHAT, Lane.DEGRADED)
             case Role.SENTIMENT:
                 return (Lane.SENTIMENT,)
             case Role.CHAT:
-                return (Lane.CHAT,)
+                return (Lane.CHAT, Lane.DEGRADED)
             case _:
                 assert_never(self)
 

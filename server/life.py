@@ -58,7 +58,11 @@ class Life:
         self._settings = settings
         self._load = load
         self._role = Role(settings.role)
-        slots = {Lane.SENTIMENT: settings.sentiment_slots, Lane.CHAT: settings.chat_slots}
+        slots = {
+            Lane.SENTIMENT: settings.sentiment_slots,
+            Lane.CHAT: settings.chat_slots,
+            Lane.DEGRADED: settings.degraded_slots,
+        }
         self._slots = {lane: slots[lane] for lane in self._role.lanes}
         self._admission = Admission(self._slots)
         self._edge = Edge(self._admission)

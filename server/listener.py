@@ -38,7 +38,7 @@ class Listener:
     """The gRPC server of one process, and what it says of its health."""
 
     def __init__(self, role: Role, front: Front) -> None:
-        self._services = ["", *(lane.service for lane in role.lanes)]
+        self._services = ["", *dict.fromkeys(lane.service for lane in role.lanes)]
         self._server = grpc.aio.server(options=_OPTIONS)
         self._health = health.aio.HealthServicer()
         self._server.add_generic_rpc_handlers((front,))

@@ -1,6 +1,6 @@
 """Writes the prompt of one call, off the event loop: cuts its texts, then makes its tokens.
 
-Knows nothing of what the prompt is for.
+Finds the sentence that stands for a text there too. Knows nothing of what the prompt is for.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from tidegate.server.engine.sequence import Prompt
 from tidegate.server.profile import Limits, Profile
 from tidegate.server.prompts import PromptWriter, Speaker, Turn
 from tidegate.server.refusal import RefusedError
+from tidegate.server.summary import sum_up
 from tidegate.server.truncation import Cut, cut
 
 # Cutting holds the interpreter: more threads would not cut faster, only keep the loop waiting.
@@ -51,6 +52,10 @@ class Scribe:
             field = "text" if len(turns) == 1 else "turns"
             raise RefusedError(refuse_long_prompt(field, tokens, self._context_tokens))
         return written
+
+    async def sum_up(self, text: str) -> str:
+        """Return the one sentence of `text` that stands for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, sum_up, text)
 
     def stop(self) -> None:
         """End the threads."""

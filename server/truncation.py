@@ -63,12 +63,18 @@ def find_keywords(text: str, most: int) -> list[str]:
     """Return at most `most` telling words of `text`, frequent first chosen, early first listed."""
     if most == 0:
         return []
-    counts: Counter[str] = Counter()
-    for piece in _PIECE.findall(text):
-        counts.update(word for word, tag in rjieba.tag(piece) if _is_telling(word, tag))
+    counts = count_telling_words(text)
     # Counter keeps the order of first appearance, and sorting is stable.
     chosen = {word for word, _ in counts.most_common(most)}
     return [word for word in counts if word in chosen]
+
+
+def count_telling_words(text: str) -> Counter[str]:
+    """Return how often `text` uses each word that tells what it is about, in order of appearance."""
+    counts: Counter[str] = Counter()
+    for piece in _PIECE.findall(text):
+        counts.update(word for word, tag in rjieba.tag(piece) if _is_telling(word, tag))
+    return counts
 
 
 def _is_telling(word: str, tag: str) -> bool:

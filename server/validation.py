@@ -84,13 +84,17 @@ class Validation:
             raise RefusedError(refuse_fields(wrong))
         return ChatCall(turns, profile, sampling, system_prompt)
 
-    def judgement(
-        self, request: chat_pb2.JudgeAndReplyRequest, turns: Sequence[Turn]
-    ) -> ClassifyCall:
-        """Return the classification of the last of `turns`, or raise RefusedError."""
+    def judgement(self, request: ChatRequest, turns: Sequence[Turn]) -> ClassifyCall:
+        """Return the classification of the last of `turns`, or raise RefusedError.
+
+        By the profile that the request names, where its message has a field for one.
+        """
         wrong: list[Violation] = []
         field = "sentiment_profile"
-        profile = self._profile("classify", field, request.sentiment_profile, None, wrong)
+        name = ""
+        if isinstance(request, chat_pb2.JudgeAndReplyRequest):
+            name = request.sentiment_profile
+        profile = self._profile("classify", field, name, None, wrong)
         if profile is None:
             raise RefusedError(refuse_fields(wrong))
         return ClassifyCall(turns[-1].content, profile)

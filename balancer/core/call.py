@@ -8,20 +8,30 @@ from enum import Enum
 
 
 class Lane(Enum):
-    """The queue that a call stands in, in order of priority. Chosen by its method alone."""
+    """Which slots a call takes, in order of priority. Chosen by its method alone.
+
+    Only the pool lowers a chat to degraded; nobody waits there.
+    """
 
     SENTIMENT = "sentiment"
     CHAT = "chat"
+    DEGRADED = "degraded"
+
+
+QUEUES = (Lane.SENTIMENT, Lane.CHAT)
+"""The lanes in which calls come and wait."""
 
 
 class Outcome(Enum):
     """How one send ended. Every send is finished with exactly one of these.
 
-    The first six end the call too; after `REFUSED` and `LOST` the pool decides whether it goes on.
+    The first seven end the call too; after `REFUSED` and `LOST` the pool decides whether it goes on.
     """
 
     FULL = "full"
     """Answered in full."""
+    DEGRADED = "degraded"
+    """Answered in short, because of load."""
     INVALID = "invalid"
     """Answered: the caller's mistake. Counted as full; says nothing about how long work takes."""
     EXPIRED = "expired"
@@ -42,10 +52,12 @@ class Outcome(Enum):
 class Call:
     """One call of a caller. Times are seconds of one monotonic clock.
 
-    `id` is unique within a pool; `deadline_s` is None when the caller set none.
+    `id` is unique within a pool; `lane` is one of `QUEUES`; `deadline_s` is None when the caller set
+    none. `accepts_degraded` is about chats: whether a short answer is better than none.
     """
 
     id: int
     lane: Lane
     arrived_s: float
     deadline_s: float | None = None
+    accepts_degraded: bool = True

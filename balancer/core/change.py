@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+FLEET = "fleet"
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Which instance, from what to what, and why."""
+    """Of which instance, or of the `FLEET` as a whole, from what to what, and why."""
 
     instance_id: str
     before: str

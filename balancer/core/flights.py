@@ -41,15 +41,14 @@ class Flights:
 
     def begin(self, send: Send, waiter: Waiter, instance: Instance) -> None:
         """Take a slot of `instance` for the send."""
-        lane = waiter.call.lane
         self._flights[send.id] = Flight(send, waiter, instance)
-        self._counts[lane] += 1
-        instance.in_flight[lane] += 1
+        self._counts[send.lane] += 1
+        instance.in_flight[send.lane] += 1
 
     def end(self, send: Send) -> Flight | None:
         """Give the slot back; None if that has happened already."""
         flight = self._flights.pop(send.id, None)
         if flight is not None:
-            self._counts[send.call.lane] -= 1
-            flight.instance.in_flight[send.call.lane] -= 1
+            self._counts[send.lane] -= 1
+            flight.instance.in_flight[send.lane] -= 1
         return flight

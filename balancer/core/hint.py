@@ -28,7 +28,12 @@ def retry_after_s(reason: Reason, backlog: Backlog, rng: Random) -> float | None
             return _jittered(LOST_S, rng)
         case Reason.NO_INSTANCE | Reason.DRAINING:
             return _jittered(UNAVAILABLE_S, rng)
-        case Reason.QUEUE_FULL | Reason.WAIT_TOO_LONG | Reason.DEADLINE_UNREACHABLE:
+        case (
+            Reason.QUEUE_FULL
+            | Reason.WAIT_TOO_LONG
+            | Reason.DEADLINE_UNREACHABLE
+            | Reason.DEGRADED_ONLY
+        ):
             # By then half of those that wait now have gone: room for who comes back.
             return _jittered(backlog.estimated_wait_s / 2.0 or UNKNOWN_S, rng)
         case _:

@@ -52,7 +52,13 @@ class Role(Enum):
 
     def serves(self, lane: Lane) -> bool:
         """Whether calls of `lane` may go to an instance of this role."""
-        return self is Role.BOTH or self.value == lane.value
+        match lane:
+            case Lane.SENTIMENT:
+                return self is not Role.CHAT
+            case Lane.CHAT | Lane.DEGRADED:
+                return self is not Role.SENTIMENT
+            case _:
+                assert_never(lane)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,7 @@ class Instance:
                     return Change(self.id, "trusted", "ejected", f"unreachable, out {out_s:g} s")
             case Outcome.REFUSED:
                 self.holds[lane].refuse(now)
-            case Outcome.FULL | Outcome.INVALID | Outcome.FAILED:
+            case Outcome.FULL | Outcome.DEGRADED | Outcome.INVALID | Outcome.FAILED:
                 self.holds[lane].admit()
                 if self.ejection.succeed():
                     return Change(self.id, "ejected", "trusted", "answered")

@@ -8,14 +8,15 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tidegate.balancer.core.call import Call
+from tidegate.balancer.core.call import Call, Lane
 
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
     """A call that waits until `expires_s`, ordered by arrival among equals.
 
-    `returned` is set when an instance refused or lost it; `lost_by` names the one that lost it.
+    `returned` is set when an instance refused or lost it; `lost_by` names the one that lost it;
+    `degraded` when it is to be answered in short: such a one never stands in a room.
     """
 
     call: Call
@@ -23,6 +24,12 @@ class Waiter:
     order: int
     returned: bool = False
     lost_by: str | None = None
+    degraded: bool = False
+
+    @property
+    def lane(self) -> Lane:
+        """The lane whose slots it needs."""
+        return Lane.DEGRADED if self.degraded else self.call.lane
 
     @property
     def place(self) -> tuple[bool, float, int]:

@@ -42,7 +42,7 @@ class Placement:
 
     def instance_for(self, waiter: Waiter, now: float) -> Instance | None:
         """The instance that the call would go to now; None if there is no room for it."""
-        lane = waiter.call.lane
+        lane = waiter.lane
         held_back = lane is Lane.CHAT and self._sentiment_goes_first
         candidates = [
             each
@@ -82,7 +82,7 @@ class Placement:
     def account(self, now: float) -> None:
         """Give the floor the time since the last event, with what was in flight during it."""
         if self._rooms[Lane.CHAT]:
-            self._floor.advance(now, self._flights.count(Lane.CHAT), len(self._flights))
+            self._floor.advance(now, self._flights.count(Lane.CHAT), self._contending)
         else:
             self._floor.advance(now, 0, 0)
 
@@ -97,18 +97,24 @@ class Placement:
             if end > now
         ]
         if self._rooms[Lane.CHAT] and self._sentiment_goes_first:
-            in_s = self._floor.due_in_s(self._flights.count(Lane.CHAT), len(self._flights))
+            in_s = self._floor.due_in_s(self._flights.count(Lane.CHAT), self._contending)
             due += [] if in_s is None else [now + in_s]
         return due
 
     def learn(self, flight: Flight, outcome: Outcome, now: float) -> Change | None:
         """Take in how long a send took and how it ended; the change of trust that follows."""
-        lane = flight.send.call.lane
-        if outcome is Outcome.FULL:
+        lane = flight.send.lane
+        # A short answer says nothing about how long a full one takes, and the other way round.
+        if outcome is (Outcome.DEGRADED if lane is Lane.DEGRADED else Outcome.FULL):
             self._service[lane].learn(now - flight.send.began_s)
         elif outcome is Outcome.EXPIRED:
             self._service[lane].learn_at_least(now - flight.send.began_s)
         return flight.instance.learn(lane, outcome, now)
+
+    @property
+    def _contending(self) -> int:
+        """Calls in flight of the two lanes that share an instance by the floor."""
+        return self._flights.count(Lane.SENTIMENT) + self._flights.count(Lane.CHAT)
 
     @property
     def _sentiment_goes_first(self) -> bool:

@@ -33,5 +33,8 @@ class Policy:
     eject_after: int = 3
     eject_s: float = 5.0
     eject_max_s: float = 60.0
+    degrade_enter_s: float = 10.0
+    degrade_leave_s: float = 5.0
+    degrade_dwell_s: float = 2.0
     retry_share: float = 0.2
     retry_min: int = 3

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from tidegate.balancer.core.admission import expiry_reason, is_reachable, refusal
 from tidegate.balancer.core.call import Call, Lane, Outcome
-from tidegate.balancer.core.change import Change
+from tidegate.balancer.core.change import FLEET, Change
+from tidegate.balancer.core.degrade import Degrading
 from tidegate.balancer.core.flights import Flight, Flights
 from tidegate.balancer.core.hint import retry_after_s
 from tidegate.balancer.core.instance import Instance, Registration
@@ -36,6 +37,9 @@ class Pool:
         self._tallies = {lane: Tally() for lane in Lane}
         self._flights = Flights()
         self._placement = Placement(policy, self._roster, self._rooms, self._flights, rng)
+        self._degrading = Degrading(
+            policy.degrade_enter_s, policy.degrade_leave_s, policy.degrade_dwell_s
+        )
         self._changes: list[Change] = []
         self._numbers = 0
         self._is_closed = False
@@ -92,6 +96,8 @@ class Pool:
         # Those who wait for an instance other than the one that lost them block nobody.
         is_blocked = any(each.lost_by is None for each in room)
         instance = None if is_blocked else self._placement.instance_for(waiter, now)
+        if instance is None and (verdict := self._in_short(waiter, now)) is not None:
+            return verdict
         outlook = self._placement.outlook(waiter, instance, now)
         reason = refusal(outlook, self._policy.lanes[call.lane], call.deadline_s, now)
         if reason is not None:
@@ -115,7 +121,7 @@ class Pool:
         self._changes += [] if change is None else [change]
         verdicts: list[Verdict] = []
         if outcome is Outcome.REFUSED:
-            verdicts += self._put_back(replace(flight.waiter, returned=True), now)
+            verdicts += self._put_back(flight.waiter, now)
         elif outcome is Outcome.LOST:
             verdicts += self._retry(flight, now)
         else:
@@ -162,18 +168,43 @@ class Pool:
         budget = self._policy.retry_share, self._policy.retry_min
         if (
             flight.waiter.lost_by is not None
-            or all(each.id == lost_by for each in self._roster.eligible(call.lane, now))
+            or all(each.id == lost_by for each in self._roster.eligible(flight.send.lane, now))
             or not may_retry(retrying, len(under_way) + 1, *budget)
         ):
             return [self._shed(call, Reason.INSTANCE_LOST, now)]
-        return self._put_back(replace(flight.waiter, returned=True, lost_by=lost_by), now)
+        return self._put_back(replace(flight.waiter, lost_by=lost_by), now)
 
     def _put_back(self, waiter: Waiter, now: float) -> list[Verdict]:
-        """Let a call that came back wait at the head of its lane."""
+        """Let a call that came back wait at the head of its lane.
+
+        One that was to be answered in short is so elsewhere, or waits in its turn like any other.
+        """
         if self._is_closed:
             return [self._shed(waiter.call, Reason.DRAINING, now)]
-        self._rooms[waiter.call.lane].put(waiter)
+        if waiter.degraded and (instance := self._placement.instance_for(waiter, now)) is not None:
+            return [self._send(waiter, instance, now)]
+        again = replace(waiter, returned=not waiter.degraded, degraded=False)
+        self._rooms[waiter.call.lane].put(again)
         return []
+
+    def _in_short(self, waiter: Waiter, now: float) -> Verdict | None:
+        """The verdict on a chat that has no place, while chats are answered in short."""
+        self._judge_degrading(now)
+        if waiter.call.lane is not Lane.CHAT or not self._degrading.is_on:
+            return None
+        if not waiter.call.accepts_degraded:
+            return self._shed(waiter.call, Reason.DEGRADED_ONLY, now)
+        short = replace(waiter, degraded=True)
+        instance = self._placement.instance_for(short, now)
+        return None if instance is None else self._send(short, instance, now)
+
+    def _judge_degrading(self, now: float) -> None:
+        """Judge by the wait of a chat that came now; without anybody to answer in short: no."""
+        is_possible = bool(self._roster.serving(Lane.DEGRADED))
+        wait_s = self.backlog(Lane.CHAT, now).estimated_wait_s if is_possible else 0.0
+        if self._degrading.judge(wait_s, now):
+            modes = ("full", "degraded") if self._degrading.is_on else ("degraded", "full")
+            self._changes.append(Change(FLEET, *modes, f"a chat would wait {wait_s:.1f} s"))
 
     def _advance(self, now: float) -> list[Verdict]:
         """Answer whose time is up, then send who has room, lane by lane."""
@@ -186,6 +217,7 @@ class Pool:
                 elif waiter.lost_by is None:
                     # No room for it is no room for those behind it.
                     break
+        self._judge_degrading(now)
         return verdicts
 
     def _expire(self, now: float) -> list[Verdict]:
@@ -214,7 +246,7 @@ class Pool:
     # Effects
 
     def _send(self, waiter: Waiter, instance: Instance, now: float) -> Send:
-        send = Send(self._number(), waiter.call, instance.id, instance.address, now)
+        send = Send(self._number(), waiter.call, instance.id, instance.address, now, waiter.lane)
         self._flights.begin(send, waiter, instance)
         return send
 

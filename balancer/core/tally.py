@@ -44,6 +44,8 @@ class Tally:
         match outcome:
             case Outcome.FULL | Outcome.INVALID:
                 self.full += 1
+            case Outcome.DEGRADED:
+                self.degraded += 1
             case Outcome.EXPIRED:
                 self.expired += 1
             case Outcome.CANCELLED:

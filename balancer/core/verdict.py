@@ -6,7 +6,7 @@ Knows nothing about statuses or metadata; the edge turns a `Shed` into those.
 from dataclasses import dataclass
 from enum import Enum
 
-from tidegate.balancer.core.call import Call
+from tidegate.balancer.core.call import Call, Lane
 
 
 class Reason(Enum):
@@ -22,6 +22,8 @@ class Reason(Enum):
     """It waited until the lane's limit; its own deadline is still open."""
     EXPIRED = "EXPIRED"
     """Its own deadline passed. Counted as expired, not as shed."""
+    DEGRADED_ONLY = "DEGRADED_ONLY"
+    """It would have to wait while chats are answered in short, and doesn't accept that."""
     NO_INSTANCE = "NO_INSTANCE"
     """No hot instance serves its lane."""
     INSTANCE_LOST = "INSTANCE_LOST"
@@ -41,13 +43,17 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send the call to this instance now. `id` is unique within a pool; finish it once."""
+    """Send the call to this instance now. `id` is unique within a pool; finish it once.
+
+    `lane` is the call's own, or degraded: then the instance is to answer in short.
+    """
 
     id: int
     call: Call
     instance_id: str
     address: str
     began_s: float
+    lane: Lane
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ import typer
 from tidegate.clients.answers import Classification, Delta, End
 from tidegate.clients.client import Client
 from tidegate.clients.commands import options
-from tidegate.clients.commands.failure import reported
-from tidegate.clients.commands.output import fields_of, label_line, write, write_json
+from tidegate.clients.commands.failure import reported, say
+from tidegate.clients.commands.output import aside, fields_of, label_line, write, write_json
 
 
 def judge(
@@ -55,6 +55,7 @@ _Events = Generator[Classification | Delta | End, None, None]
 
 def _write_as_it_comes(events: _Events) -> None:
     is_line_open = False
+    end: End | None = None
     try:
         with closing(events):
             for event in events:
@@ -65,10 +66,12 @@ def _write_as_it_comes(events: _Events) -> None:
                         is_line_open = True
                         write(event.text)
                     case End():
-                        pass
+                        end = event
     finally:
         if is_line_open:
             write("\n")
+    if end is not None and end.degraded:
+        say(aside("(a short answer, because of load)"))
 
 
 def _write_at_once(events: _Events) -> None:

@@ -37,6 +37,10 @@ def test_a_fixed_list_takes_the_place_of_consul():
         (["--instances", "a:1", "--consul", "http://b:1"], "one of them is accepted"),
         (["--consul", "b:1"], r"^consul: b:1 is not http://HOST:PORT"),
         (["--consul", "http://b:x"], r"^consul: http://b:x is not http://HOST:PORT"),
+        (
+            ["--degrade-enter-s", "4"],
+            "^degrade_leave_s: 5 is above degrade_enter_s 4; at most that is accepted",
+        ),
         (["--colour"], "unrecognized arguments: --colour"),
         (["--config", "/nowhere.toml"], r"^config: /nowhere.toml: .*No such file"),
     ],

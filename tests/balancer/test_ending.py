@@ -3,7 +3,7 @@ import pytest
 from support.instances import refusal_trailers
 
 from tidegate.balancer.core.call import Outcome
-from tidegate.balancer.ending import Progress, outcome_of, reason_in
+from tidegate.balancer.ending import Progress, answer_in, outcome_of, reason_in
 
 NOTHING, ANSWERING = Progress.NOTHING, Progress.ANSWERING
 
@@ -32,6 +32,11 @@ def test_the_final_status_says_how_the_send_ended(code, reason, progress, outcom
     status = grpc.StatusCode[code]
     trailers = refusal_trailers(status, reason) if reason else ()
     assert outcome_of(status, trailers, progress) is outcome
+
+
+def test_an_answer_is_degraded_when_the_instance_says_so():
+    assert answer_in([("tidegate-degraded", "true")]) is Outcome.DEGRADED
+    assert answer_in([("tidegate-degraded", "no"), ("x", b"1")]) is Outcome.FULL
 
 
 def test_details_that_are_not_ours_or_not_readable_have_no_reason():

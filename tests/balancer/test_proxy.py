@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 
 import grpc
 import pytest
@@ -81,6 +82,50 @@ async def test_status_details_of_the_instance_pass_through():
 
         assert rpc_status.from_call(caught.value) == status_pb2.Status.FromString(trailers[0][1])
         assert front.tally(Lane.CHAT).failed == 1
+
+
+async def _back_up(front: Front, instance: PlayedInstance) -> list[asyncio.Task[object]]:
+    """Let a chat take so long that the next one would wait, and one more begin."""
+    chat = chat_pb2.ReplyRequest(text="hello")
+    instance.hold()
+    first = asyncio.ensure_future(front.chat.Reply(chat))
+    await eventually(lambda: instance.in_flight == 1)
+    began_s = time.monotonic()
+    await eventually(lambda: time.monotonic() - began_s > 0.2)
+    instance.release()
+    await first
+    instance.hold()
+    running = asyncio.ensure_future(front.chat.Reply(chat))
+    await eventually(lambda: instance.in_flight == 1)
+    return [running]
+
+
+async def test_under_load_a_chat_is_answered_in_short_and_says_so():
+    instance = PlayedInstance(chat_slots=1, degraded_slots=2)
+    thresholds = {"degrade_enter_s": 0.1, "degrade_leave_s": 0.05}
+    async with instance, front_of([instance], **thresholds) as front:
+        running = await _back_up(front, instance)
+        call = front.chat.Reply(chat_pb2.ReplyRequest(text="in short"))
+        assert (await call).degraded
+        assert ("tidegate-degraded", "true") in tuple(await call.trailing_metadata())
+        metadata = (("tidegate-accept-degraded", "false"),)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await front.chat.Reply(chat_pb2.ReplyRequest(text="all of it"), metadata=metadata)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert int(dict(caught.value.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
+        instance.release()
+        await asyncio.gather(*running)
+
+        tally = front.tally(Lane.CHAT)
+        assert (tally.full, tally.degraded, tally.shed) == (2, 1, 1)
+        await front.at_rest()
+
+
+async def test_a_caller_cannot_ask_an_instance_for_another_mode():
+    async with PlayedInstance(degraded_slots=1) as instance, front_of([instance]) as front:
+        metadata = (("tidegate-mode", "degraded"),)
+        answer = await front.chat.Reply(chat_pb2.ReplyRequest(text="hello"), metadata=metadata)
+        assert not answer.degraded
 
 
 async def test_a_stream_is_passed_on_as_it_comes():

@@ -7,11 +7,13 @@ from support.scripted_model import ScriptedModel
 from support.served import Served, serve, unpack
 from support.waiting import eventually
 
+from tidegate.server.lane import Lane
 from tidegate.v1.chat_pb2 import (
     FINISH_REASON_LENGTH,
     FINISH_REASON_STOP,
     JudgeAndReplyRequest,
     ReplyRequest,
+    ReplyResponse,
     Sampling,
     StreamReplyRequest,
     Turn,
@@ -149,3 +151,61 @@ async def test_two_hundred_calls_at_once_end_in_an_answer_or_a_hint(served: Serv
     assert set(ends) <= {"full", "SLOTS_TAKEN"}
     assert "full" in ends
     await eventually(served.is_at_rest)
+
+
+IN_SHORT = (("tidegate-mode", "degraded"),)
+LETTER = "在吗？我买的手机屏幕太差了，手机屏幕怎么修？谢谢！"
+SENTENCE = "我买的手机屏幕太差了，手机屏幕怎么修？"
+
+
+async def test_a_short_answer_is_the_label_and_one_sentence_of_the_text(served: Served):
+    call = served.chat.Reply(ReplyRequest(text=LETTER), metadata=IN_SHORT)
+    answer = await call
+
+    assert (answer.text, answer.degraded, answer.sentiment.label) == (SENTENCE, True, "负面")
+    assert (answer.profile, answer.sentiment.profile) == ("chat", "sentiment")
+    assert answer.usage.completion_tokens == 0
+    assert ("tidegate-degraded", "true") in tuple(await call.trailing_metadata())
+
+
+async def test_a_short_stream_is_one_sentence_and_an_end_that_has_the_sentiment(served: Served):
+    call = served.chat.StreamReply(StreamReplyRequest(text=LETTER), metadata=IN_SHORT)
+    sentence, end = [event async for event in call]
+
+    assert sentence.delta == SENTENCE
+    assert (end.end.degraded, end.end.sentiment.label) == (True, "负面")
+
+
+async def test_a_short_judgement_has_the_same_three_parts_as_a_full_one(served: Served):
+    turns = [Turn(role="user", content=LETTER)]
+    call = served.chat.JudgeAndReply(JudgeAndReplyRequest(turns=turns), metadata=IN_SHORT)
+    sentiment, sentence, end = [event async for event in call]
+
+    assert (sentiment.sentiment.label, sentence.delta) == ("负面", SENTENCE)
+    assert end.end.degraded
+
+
+async def test_a_short_answer_is_as_strict_about_its_fields(served: Served):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await served.chat.Reply(ReplyRequest(text=" "), metadata=IN_SHORT)
+    assert unpack(caught.value).fields == ["text"]
+
+
+async def test_short_answers_come_while_all_chat_slots_are_taken_and_have_a_bound(served: Served):
+    served.model.hold()
+    long = [asyncio.ensure_future(_reply(served)) for _ in range(3)]
+    await eventually(lambda: served.admission.in_flight(Lane.CHAT) == 3)
+    short = [asyncio.ensure_future(_reply(served, IN_SHORT)) for _ in range(8)]
+    await eventually(lambda: served.admission.in_flight(Lane.DEGRADED) == 8)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await _reply(served, IN_SHORT)
+    assert unpack(caught.value).reason == "SLOTS_TAKEN"
+    assert served.admission.in_flight(Lane.SENTIMENT) == 0
+    served.model.release()
+    assert all(answer.degraded for answer in await asyncio.gather(*short))
+    assert not any(answer.degraded for answer in await asyncio.gather(*long))
+    assert served.is_at_rest()
+
+
+async def _reply(served: Served, metadata: tuple[tuple[str, str], ...] = ()) -> ReplyResponse:
+    return await served.chat.Reply(ReplyRequest(text="你好"), metadata=metadata)

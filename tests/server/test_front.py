@@ -23,7 +23,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 @pytest.fixture
 async def warming():
     front = Front(Role.BOTH)
-    admission = Admission({Lane.SENTIMENT: 2, Lane.CHAT: 1})
+    admission = Admission({Lane.SENTIMENT: 2, Lane.CHAT: 1, Lane.DEGRADED: 1})
     front.add(InstanceService(Role.BOTH, "some-model", admission).handlers())
     async with Listener(Role.BOTH, front) as listener:
         port = await listener.start("127.0.0.1", 0)
@@ -56,7 +56,8 @@ async def test_a_warming_instance_tells_its_health_and_itself(warming):
     load = await instance_pb2_grpc.InstanceStub(warming).GetLoad(instance_pb2.GetLoadRequest())
     assert load.phase == fleet_pb2.PHASE_WARMING
     assert load.role == fleet_pb2.ROLE_BOTH
-    assert [(lane.lane, lane.slots) for lane in load.lanes] == [("sentiment", 2), ("chat", 1)]
+    slots = [(lane.lane, lane.slots) for lane in load.lanes]
+    assert slots == [("sentiment", 2), ("chat", 1), ("degraded", 1)]
     assert load.model == "some-model"
 
 

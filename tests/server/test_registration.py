@@ -54,6 +54,7 @@ def test_the_facts_travel_as_tags():
         "phase=hot",
         "sentiment-slots=0",
         "chat-slots=8",
+        "degraded-slots=0",
         "model=some/model",
         "version=1.2",
     ]

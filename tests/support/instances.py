@@ -38,8 +38,14 @@ class PlayedInstance:
     `on_call` may end a call in its own way before it is answered.
     """
 
-    def __init__(self, sentiment_slots: int = 4, chat_slots: int = 2) -> None:
-        self.slots = {"sentiment": sentiment_slots, "chat": chat_slots}
+    def __init__(
+        self, sentiment_slots: int = 4, chat_slots: int = 2, degraded_slots: int = 0
+    ) -> None:
+        self.slots = {
+            "sentiment": sentiment_slots,
+            "chat": chat_slots,
+            "degraded": degraded_slots,
+        }
         self.phase = fleet_pb2.PHASE_HOT
         self.role = fleet_pb2.ROLE_BOTH
         self.on_call: Callable[[Context], object] | None = None
@@ -155,6 +161,9 @@ class _Chat(chat_pb2_grpc.ChatServicer):
         self._instance = instance
 
     async def Reply(self, request, context):  # noqa: N802
+        if ("tidegate-mode", "degraded") in tuple(context.invocation_metadata() or ()):
+            context.set_trailing_metadata((("tidegate-degraded", "true"),))
+            return chat_pb2.ReplyResponse(text=request.text, degraded=True)
         await self._instance.serve(context)
         return chat_pb2.ReplyResponse(text=request.text, model=self._instance.id)
 

@@ -53,7 +53,11 @@ async def serve(
     chosen = ServerSettings(port=0, consul="off", **settings)
     model = model or ScriptedModel()
     role = Role(chosen.role)
-    slots = {Lane.SENTIMENT: chosen.sentiment_slots, Lane.CHAT: chosen.chat_slots}
+    slots = {
+        Lane.SENTIMENT: chosen.sentiment_slots,
+        Lane.CHAT: chosen.chat_slots,
+        Lane.DEGRADED: chosen.degraded_slots,
+    }
     admission = Admission({lane: slots[lane] for lane in role.lanes})
     edge = Edge(admission)
     engine = Engine(

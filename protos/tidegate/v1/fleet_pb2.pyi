@@ -94,7 +94,7 @@ class LaneLoad(_message.Message):
     SLOTS_FIELD_NUMBER: _builtins.int
     IN_FLIGHT_FIELD_NUMBER: _builtins.int
     lane: _builtins.str
-    """"sentiment" or "chat"."""
+    """"sentiment", "chat" or "degraded": chats that are answered in short."""
     slots: _builtins.int
     """Calls that the instance takes at once."""
     in_flight: _builtins.int

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tidegate.balancer.core.call import Call, Lane, Outcome
+from tidegate.balancer.core.call import QUEUES, Call, Lane, Outcome
 from tidegate.balancer.core.instance import Phase, Registration, Role
 from tidegate.balancer.core.policy import LanePolicy, Policy
 from tidegate.balancer.core.pool import Pool
@@ -50,11 +50,14 @@ class Conservation(RuleBasedStateMachine):
                 assert isinstance(verdict, Shed)
                 self.over.add(call.id)
 
-    @rule(lane=st.sampled_from(Lane), left_s=st.none() | st.floats(0.0, 40.0))
-    def offer(self, lane: Lane, left_s: float | None) -> None:
+    @rule(
+        lane=st.sampled_from(QUEUES), left_s=st.none() | st.floats(0.0, 40.0), accepts=st.booleans()
+    )
+    def offer(self, lane: Lane, left_s: float | None, accepts: bool) -> None:
         self.calls += 1
         deadline_s = None if left_s is None else self.now + left_s
-        self.take([self.pool.offer(Call(self.calls, lane, self.now, deadline_s), self.now)])
+        call = Call(self.calls, lane, self.now, deadline_s, accepts)
+        self.take([self.pool.offer(call, self.now)])
 
     @precondition(lambda self: self.sends)
     @rule(data=st.data(), outcome=st.sampled_from(Outcome))
@@ -94,7 +97,7 @@ class Conservation(RuleBasedStateMachine):
 
     @invariant()
     def every_call_is_in_one_place(self) -> None:
-        for lane in Lane:
+        for lane in QUEUES:
             tally = self.pool.tally(lane)
             waiting = sum(call.lane is lane for call in self.waiting.values())
             in_flight = sum(send.call.lane is lane for send in self.sends.values())

@@ -35,9 +35,9 @@ def test_every_phase_has_its_row_in_the_table_and_may_go():
 @pytest.mark.parametrize(
     ("role", "lanes"),
     [
-        (Role.BOTH, {Lane.SENTIMENT, Lane.CHAT}),
+        (Role.BOTH, set(Lane)),
         (Role.SENTIMENT, {Lane.SENTIMENT}),
-        (Role.CHAT, {Lane.CHAT}),
+        (Role.CHAT, {Lane.CHAT, Lane.DEGRADED}),
     ],
 )
 def test_a_role_decides_which_lanes_are_served(role, lanes):

@@ -11,11 +11,13 @@ from tidegate.balancer.core.policy import LanePolicy, Policy
 from tidegate.balancer.core.pool import Pool
 from tidegate.balancer.core.verdict import Reason, Send, Shed, Wait
 
-CHAT, SENTIMENT = Lane.CHAT, Lane.SENTIMENT
+CHAT, DEGRADED, SENTIMENT = Lane.CHAT, Lane.DEGRADED, Lane.SENTIMENT
 
 
-def hot(name: str, role: Role = Role.BOTH, *, sentiment: int = 1, chat: int = 1) -> Registration:
-    slots: Mapping[Lane, int] = {SENTIMENT: sentiment, CHAT: chat}
+def hot(
+    name: str, role: Role = Role.BOTH, *, sentiment: int = 1, chat: int = 1, degraded: int = 0
+) -> Registration:
+    slots: Mapping[Lane, int] = {SENTIMENT: sentiment, CHAT: chat, DEGRADED: degraded}
     return Registration(name, f"{name}:1", Phase.HOT, role, slots)
 
 
@@ -28,12 +30,13 @@ class Story:
         self.calls = 0
         self.pool.observe(registrations, "test", self.now)
 
-    def call(self, lane: Lane = CHAT, left_s: float | None = None) -> Call:
+    def call(self, lane: Lane = CHAT, left_s: float | None = None, **said: object) -> Call:
         self.calls += 1
-        return Call(self.calls, lane, self.now, None if left_s is None else self.now + left_s)
+        deadline_s = None if left_s is None else self.now + left_s
+        return Call(self.calls, lane, self.now, deadline_s, **said)
 
-    def offer(self, lane: Lane = CHAT, left_s: float | None = None):
-        return self.pool.offer(self.call(lane, left_s), self.now)
+    def offer(self, lane: Lane = CHAT, left_s: float | None = None, **said: object):
+        return self.pool.offer(self.call(lane, left_s, **said), self.now)
 
     def finish(self, send: Send, outcome: Outcome = Outcome.FULL, after_s: float = 0.0):
         self.now += after_s
@@ -341,6 +344,76 @@ def test_a_closed_pool_turns_away_what_waits_and_what_comes_and_finishes_the_res
     assert reasons(story.finish(first, Outcome.LOST)) == [Reason.DRAINING]
     assert story.finish(second) == []
     assert story.pool.in_flight == 0
+
+
+def backed_up(*registrations: Registration) -> Story:
+    """A story in which one chat runs for 12 s and a second would wait as long."""
+    story = Story(*registrations)
+    story.learn(CHAT, 12.0)
+    story.pool.take_changes()
+    return story
+
+
+def test_a_chat_that_would_wait_too_long_is_answered_in_short_at_once():
+    story = backed_up(hot("a", degraded=1))
+    full, short = story.offer(), story.offer()
+    assert (full.lane, short.lane, short.instance_id) == (CHAT, DEGRADED, "a")
+    story.finish(short, Outcome.DEGRADED, after_s=0.1)
+    tally = story.pool.tally(CHAT)
+    assert (tally.offered, tally.full, tally.degraded) == (3, 1, 1)
+    assert isinstance(story.offer(SENTIMENT), Send)
+    (change,) = story.pool.take_changes()
+    assert (change.instance_id, change.before, change.after) == ("fleet", "full", "degraded")
+
+
+def test_a_short_answer_teaches_nothing_about_full_ones():
+    story = backed_up(hot("a", degraded=1))
+    story.offer()
+    for _ in range(64):
+        story.finish(story.offer(), Outcome.DEGRADED, after_s=0.01)
+    assert story.pool.backlog(CHAT, story.now).estimated_wait_s == 12.0
+
+
+def test_the_degraded_lane_has_a_bound_of_its_own_beyond_which_chats_wait():
+    story = backed_up(hot("a", degraded=1))
+    story.offer()
+    assert story.offer().lane is DEGRADED
+    assert isinstance(story.offer(), Wait)
+
+
+def test_a_caller_who_declines_a_short_answer_is_shed_with_a_hint():
+    story = backed_up(hot("a", degraded=1))
+    assert isinstance(story.offer(accepts_degraded=False), Send)
+    shed = story.offer(accepts_degraded=False)
+    assert shed.reason is Reason.DEGRADED_ONLY
+    assert 6.0 <= shed.retry_after_s <= 7.2
+
+
+def test_full_answers_are_back_when_the_wait_is_short_again():
+    story = backed_up(hot("a", degraded=1))
+    full, short = story.offer(), story.offer()
+    story.finish(full, after_s=5.0)
+    story.finish(short, Outcome.DEGRADED)
+    assert story.offer().lane is CHAT
+    befores = [change.before for change in story.pool.take_changes()]
+    assert befores == ["full", "degraded"]
+
+
+def test_without_anybody_to_answer_in_short_chats_wait():
+    story = backed_up(hot("a"))
+    story.offer()
+    assert isinstance(story.offer(accepts_degraded=False), Wait)
+
+
+def test_a_short_answer_that_is_refused_is_given_elsewhere_or_waits_in_its_turn():
+    story = backed_up(hot("a", degraded=1))
+    story.offer()
+    short = story.offer()
+    story.pool.observe([hot("a", degraded=1), hot("b", chat=0, degraded=1)], "test", story.now)
+    (again,) = story.finish(short, Outcome.REFUSED)
+    assert (again.call, again.lane, again.instance_id) == (short.call, DEGRADED, "b")
+    assert story.finish(again, Outcome.LOST) == []
+    assert story.pool.backlog(CHAT, story.now).depth == 1
 
 
 def test_a_newcomer_does_not_overtake_those_who_wait():

@@ -11,6 +11,7 @@ from tidegate.balancer.core.verdict import Reason
     [
         (Outcome.FULL, "full"),
         (Outcome.INVALID, "full"),
+        (Outcome.DEGRADED, "degraded"),
         (Outcome.EXPIRED, "expired"),
         (Outcome.CANCELLED, "cancelled"),
         (Outcome.FAILED, "failed"),

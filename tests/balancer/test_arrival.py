@@ -1,0 +1,23 @@
+import pytest
+
+from tidegate.balancer.arrival import read_call
+from tidegate.balancer.core.call import Call, Lane
+
+
+def read(*metadata: tuple[str, str | bytes], left_s: float | None = None) -> Call:
+    return read_call(7, Lane.CHAT, metadata, left_s, 100.0)
+
+
+def test_a_call_that_says_nothing_has_no_deadline_and_takes_what_it_gets():
+    assert read() == Call(7, Lane.CHAT, 100.0, None, accepts_degraded=True)
+
+
+def test_the_deadline_is_converted_once():
+    assert read(left_s=2.5).deadline_s == 102.5
+
+
+@pytest.mark.parametrize(
+    ("value", "accepts"), [("false", False), ("true", True), ("FALSE?", True), ("", True)]
+)
+def test_only_a_plain_false_declines_a_short_answer(value, accepts):
+    assert read(("tidegate-accept-degraded", value)).accepts_degraded is accepts
