@@ -55,12 +55,18 @@ class Preparations:
         fixed = await asyncio.to_thread(self._writer.fixed, profile)
         if fixed:
             await self._engine.remember(fixed)
-        samples = []
-        for text in profile.calibration:
-            turns = (Turn(Speaker.USER, text),)
-            prompt = await asyncio.to_thread(self._writer.write, profile, turns)
-            samples.append((await self._engine.score(prompt, labels)).logits)
+        # At once: the engine reads them in one step or two, where one by one each has its own.
+        samples = await asyncio.gather(
+            *(self._sample(profile, text, labels) for text in profile.calibration)
+        )
         return Prepared(labels, label_prior(samples, len(labels)))
+
+    async def _sample(
+        self, profile: Profile, text: str, labels: tuple[int, ...]
+    ) -> tuple[float, ...]:
+        turns = (Turn(Speaker.USER, text),)
+        prompt = await asyncio.to_thread(self._writer.write, profile, turns)
+        return (await self._engine.score(prompt, labels)).logits
 
     async def stop(self) -> None:
         """Give up what is being prepared."""
