@@ -12,6 +12,7 @@ import structlog
 
 from tidegate.server.config import ServerSettings
 from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.reading_ahead import read_ahead
 from tidegate.server.lane import Lane, Role
 from tidegate.server.memory_lock import lock_memory
 from tidegate.server.start_error import StartError
@@ -56,6 +57,7 @@ def _load(settings: ServerSettings, progress: Callable[[str, int, int], None]) -
     if settings.device == "mps":
         # torch reads it when it is imported: what Apple's GPU lacks is computed by the CPU.
         os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    read_ahead(settings.model, settings.cache_dir)
     # Importing torch takes seconds: here it happens beside the open port.
     from tidegate.server.engine.loading import ModelError, load_engine
 

@@ -34,13 +34,18 @@ class MissingExtraError(Exception):
 def bundled(cache: Path, progress: Progress) -> Path:
     """Return the folder of the bundled model, converting it at the first time (about a minute)."""
     _require("bundled", BUNDLED_MODULE, "gguf", "accelerate")
-    goal = cache / f"bundled-gemma3-270m-{version(BUNDLED_PACKAGE)}"
+    goal = bundled_folder(cache)
 
     def assemble(work: Path) -> Path:
         path: str = importlib.import_module(BUNDLED_MODULE).assemble(str(work / "model.gguf"))
         return Path(path)
 
     return _once(goal, assemble, progress)
+
+
+def bundled_folder(cache: Path) -> Path:
+    """Return where the bundled model lies once it is converted."""
+    return cache / f"bundled-gemma3-270m-{version(BUNDLED_PACKAGE)}"
 
 
 def from_gguf(file: Path, cache: Path, progress: Progress) -> Path:
