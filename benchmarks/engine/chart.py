@@ -16,8 +16,9 @@ def draw(rows: Sequence[Row], machine: str, path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("agg")
-    # The same figures give the same file.
+    # The same figures give the same file, and its words stay words.
     mpl.rcParams["svg.hashsalt"] = "tidegate"
+    mpl.rcParams["svg.fonttype"] = "none"
     from matplotlib import pyplot as plt
 
     shown = [row for row in rows if row.verdict in _COLOURS and row.ratio][::-1]
@@ -29,7 +30,7 @@ def draw(rows: Sequence[Row], machine: str, path: Path) -> None:
         bound = _bound(row)
         axes.plot([bound, bound], [at - 0.42, at + 0.42], color="black", linewidth=2)
         axes.annotate(
-            f" {ratio:.2f}x", (max(ratio, row.most or 0, bound), at), va="center", fontsize=8
+            f" {ratio:.2f}x", (max(1, ratio, row.most or 0, bound), at), va="center", fontsize=8
         )
     axes.set_xscale("log")
     axes.set_xlim(right=axes.get_xlim()[1] * 1.3)
