@@ -26,6 +26,8 @@ RESERVED_THAT_PASS = frozenset({"grpc-status-details-bin", "grpc-retry-pushback-
 """Part of an answer, though gRPC reserves the prefix."""
 BETWEEN_US = frozenset({"tidegate-mode"})
 """Said by the balancer to an instance; whoever calls the balancer has no say in it."""
+TOLD_AS = {"tidegate-load-bin": "endpoint-load-metrics-bin"}
+"""gRPC keeps the latter to itself when it comes in, so instances say it under a name that comes through."""
 OURS = frozenset({"tidegate-served-by", "tidegate-queue-duration-ms"})
 """Said by the balancer alone."""
 
@@ -42,7 +44,7 @@ def forwarded(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
 def forwarded_trailers(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
     """Trailers of an answer for the next hop, the instance's status details and hints included."""
     return tuple(
-        (key, value)
+        (TOLD_AS.get(key, key), value)
         for key, value in metadata or ()
         if key in RESERVED_THAT_PASS
         or not (key.startswith((":", "grpc-")) or key in HOP_BY_HOP or key in OURS)

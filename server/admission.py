@@ -97,6 +97,14 @@ class Admission:
         return self._lanes[lane].in_flight
 
     @property
+    def utilization(self) -> dict[str, float]:
+        """How full each lane is, 0 to 1, by its name; a lane without slots is full."""
+        return {
+            lane.value: state.in_flight / state.slots if state.slots else 1.0
+            for lane, state in self._lanes.items()
+        }
+
+    @property
     def is_idle(self) -> bool:
         """Whether no call is being answered."""
         return all(state.in_flight == 0 for state in self._lanes.values())

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeAlias
 import grpc
 import structlog
 
+from tidegate.server import load_report
 from tidegate.server.admission import Admission, Permit
 from tidegate.server.call_metadata import CallMetadata, read_metadata
 from tidegate.server.engine.sequence import EngineError, EngineStoppedError, PromptTooLongError
@@ -83,13 +84,12 @@ class Edge:
             if remaining_s is not None and remaining_s <= 0:
                 raise RefusedError(refuse_late())
             now_s = self._clock()
-            if lane is Lane.DEGRADED:
-                context.set_trailing_metadata(_DEGRADED)
             permit = self._admit(lane, now_s)
             try:
                 deadline_s = None if remaining_s is None else now_s + remaining_s
                 metadata = read_metadata(context.invocation_metadata() or ())
                 yield Arrival(lane, deadline_s, metadata)
+                context.set_trailing_metadata(self._trailers(lane))
             finally:
                 permit.give_back(self._clock())
                 if self._admission.is_idle:
@@ -118,6 +118,12 @@ class Edge:
                 error_id = secrets.token_hex(6)
                 log.error("call failed", error_id=error_id, exc_info=error)
                 return refuse_broken(error_id)
+
+    def _trailers(self, lane: Lane) -> tuple[tuple[str, str | bytes], ...]:
+        """What an answer says beside its message; the call itself still counts in the load."""
+        report = load_report.load_report(self._admission.utilization)
+        reports = ((load_report.KEY, report), (load_report.KEY_FOR_BALANCERS, report))
+        return (*_DEGRADED, *reports) if lane is Lane.DEGRADED else reports
 
     def _admit(self, lane: Lane, now_s: float) -> Permit:
         verdict = self._admission.offer(lane, now_s=now_s, jitter=self._jitter())

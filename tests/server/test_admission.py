@@ -14,6 +14,12 @@ def offer(admission, lane=Lane.SENTIMENT, now_s=0.0, jitter=0.0):
     return admission.offer(lane, now_s=now_s, jitter=jitter)
 
 
+def test_it_tells_how_full_each_lane_is(admission):
+    admission.offer(Lane.SENTIMENT, now_s=0.0, jitter=0.0)
+    assert admission.utilization == {"sentiment": 0.5, "chat": 0.0}
+    assert Admission({Lane.DEGRADED: 0}).utilization == {"degraded": 1.0}
+
+
 def test_a_lane_takes_as_many_calls_as_it_has_slots(admission):
     permits = [offer(admission), offer(admission)]
     assert all(isinstance(permit, Permit) for permit in permits)

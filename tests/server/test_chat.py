@@ -8,6 +8,7 @@ from support.served import Served, serve, unpack
 from support.waiting import eventually
 
 from tidegate.server.lane import Lane
+from tidegate.server.load_report import load_report
 from tidegate.v1.chat_pb2 import (
     FINISH_REASON_LENGTH,
     FINISH_REASON_STOP,
@@ -166,6 +167,16 @@ async def test_a_short_answer_is_the_label_and_one_sentence_of_the_text(served: 
     assert (answer.profile, answer.sentiment.profile) == ("chat", "sentiment")
     assert answer.usage.completion_tokens == 0
     assert ("tidegate-degraded", "true") in tuple(await call.trailing_metadata())
+
+
+async def test_every_answer_carries_the_load_of_the_instance(served: Served):
+    call = served.chat.Reply(ReplyRequest(text="你好"))
+    await call
+    trailers = dict(await call.trailing_metadata())
+    assert trailers["tidegate-load-bin"] == load_report(
+        {"sentiment": 0.0, "chat": 1 / 3, "degraded": 0.0}
+    )
+    assert "tidegate-degraded" not in trailers
 
 
 async def test_a_short_stream_is_one_sentence_and_an_end_that_has_the_sentiment(served: Served):

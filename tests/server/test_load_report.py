@@ -1,0 +1,38 @@
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from tidegate.server.load_report import load_report
+
+
+def read(data: bytes):
+    """Parse by the published field numbers, in a descriptor pool of the test's own."""
+    file = descriptor_pb2.FileDescriptorProto(name="orca.proto", package="orca", syntax="proto3")
+    report = file.message_type.add(name="OrcaLoadReport")
+    entry = report.nested_type.add(name="NamedMetricsEntry")
+    entry.options.map_entry = True
+    for name, number, kind in (("key", 1, 9), ("value", 2, 1)):
+        entry.field.add(name=name, number=number, type=kind, label=1)
+    report.field.add(
+        name="named_metrics",
+        number=8,
+        type=11,
+        label=3,
+        type_name=".orca.OrcaLoadReport.NamedMetricsEntry",
+    )
+    report.field.add(name="application_utilization", number=9, type=1, label=1)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    kind = pool.FindMessageTypeByName("orca.OrcaLoadReport")
+    return message_factory.GetMessageClass(kind).FromString(data)
+
+
+def test_the_report_reads_back_as_the_message_that_meshes_know():
+    report = read(load_report({"sentiment": 0.25, "chat": 1.0}))
+    assert dict(report.named_metrics) == {"sentiment": 0.25, "chat": 1.0}
+    assert report.application_utilization == 1.0
+    assert read(load_report({})).application_utilization == 0.0
+
+
+def test_a_name_that_does_not_fit_is_an_error():
+    with pytest.raises(ValueError, match="fewer than 100"):
+        load_report({"x" * 120: 1.0})
