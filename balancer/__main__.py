@@ -12,7 +12,15 @@ from tidegate.balancer.sidecar import Sidecar, StartError
 
 
 def main() -> None:
-    """Run the balancer. Exits with 0 after a drain, 2 for a wrong setting, 1 for the rest."""
+    """Run the balancer. Exits with 0 after a drain, 2 for a wrong setting, 1 for the rest.
+
+    With `simulate` as the first argument, play a scenario instead.
+    """
+    if sys.argv[1:2] == ["simulate"]:
+        # Imported here, so that a sidecar starts without it.
+        from tidegate.balancer.simulation.command import simulate
+
+        raise SystemExit(simulate(sys.argv[2:]))
     try:
         settings = read_settings(sys.argv[1:])
     except SettingsError as error:

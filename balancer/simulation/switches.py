@@ -1,0 +1,65 @@
+"""What becomes of the promises without one of the mechanisms: each can be switched off.
+
+Most are numbers of the pool's policy, put where they can't act; the others are habits of the sidecar
+around the pool. The pool itself is never changed. Knows nothing about gates.
+"""
+
+import math
+from dataclasses import replace
+from enum import Enum
+
+from typing_extensions import assert_never
+
+from tidegate.balancer.core.policy import Policy
+
+NEVER = 1_000_000_000
+"""More failures, or retries, than any run has."""
+
+
+class Switch(Enum):
+    """A mechanism that a scenario can do `without`."""
+
+    HOLD_BACK = "hold-back"
+    """Chat waits while a sentiment does."""
+    ARRIVAL_CHECK = "arrival-check"
+    """The pool knows deadlines, and refuses what can't keep them."""
+    FLOOR = "floor"
+    """Chat keeps a share of the slot-seconds."""
+    EXACT_TIMER = "exact-timer"
+    """Expiry is due at its time, not at the next sweep."""
+    RETRY_BUDGET = "retry-budget"
+    """Lost calls are sent again up to a share of the active ones."""
+    DEGRADED = "degraded"
+    """Chats that would wait long are answered in short."""
+    HYSTERESIS = "hysteresis"
+    """Short answers end at a lower wait than they begin, and never right after."""
+    EJECTION = "ejection"
+    """An instance that can't be reached is left alone."""
+    EJECTION_GUARD = "ejection-guard"
+    """The last living instance is tried all the same."""
+
+
+def without(policy: Policy, switches: frozenset[Switch]) -> Policy:
+    """The policy with the numbers of `switches` put where they can't act."""
+    for switch in switches:
+        match switch:
+            case Switch.HOLD_BACK:
+                # A share of everything is never reached: chat is always due.
+                policy = replace(policy, chat_share=1.0)
+            case Switch.FLOOR:
+                policy = replace(policy, chat_share=0.0)
+            case Switch.RETRY_BUDGET:
+                policy = replace(policy, retry_min=NEVER)
+            case Switch.DEGRADED:
+                policy = replace(policy, degrade_enter_s=math.inf, degrade_leave_s=math.inf)
+            case Switch.HYSTERESIS:
+                enter_s = policy.degrade_enter_s
+                policy = replace(policy, degrade_leave_s=enter_s, degrade_dwell_s=0.0)
+            case Switch.EJECTION:
+                policy = replace(policy, eject_after=NEVER)
+            case Switch.ARRIVAL_CHECK | Switch.EXACT_TIMER | Switch.EJECTION_GUARD:
+                # The sidecar's habits.
+                pass
+            case _:
+                assert_never(switch)
+    return policy
