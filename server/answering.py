@@ -24,9 +24,16 @@ from tidegate.server.replier import Replier
 from tidegate.server.scribe import Scribe
 from tidegate.server.sentiment import SentimentService
 from tidegate.server.start_error import StartError
-from tidegate.server.validation import ChatCall, ClassifyCall, Validation
+from tidegate.server.validation import ChatCall, ClassifyCall, Defaults, Validation
 
 _WARM_UP_TEXT = "今天的实验终于成功了，太棒了！"
+
+# The settings that name profiles, and of which kind those must be.
+_DEFAULTS: dict[str, Kind] = {
+    "default_sentiment_profile": "classify",
+    "default_chat_profile": "chat",
+    "default_review_profile": "chat",
+}
 
 
 class Answering:
@@ -42,12 +49,13 @@ class Answering:
             self.profiles.load()
         except ProfileError as error:
             raise StartError(str(error)) from None
-        self._defaults: dict[Kind, str] = {
-            "classify": settings.default_sentiment_profile,
-            "chat": settings.default_chat_profile,
-        }
-        self._check_default("default_sentiment_profile", "classify")
-        self._check_default("default_chat_profile", "chat")
+        for setting, kind in _DEFAULTS.items():
+            self._check_default(setting, getattr(settings, setting), kind)
+        self._defaults = Defaults(
+            settings.default_sentiment_profile,
+            settings.default_chat_profile,
+            settings.default_review_profile,
+        )
         validation = Validation(self.profiles, self._defaults, settings.max_text_characters)
         self._preparations = Preparations(engine, writer)
         self._scribe = Scribe(writer, engine.context_tokens)
@@ -76,10 +84,10 @@ class Answering:
             raise StartError(str(error)) from None
 
     async def _answer_one(self) -> None:
-        classify = self.profiles.find(self._defaults["classify"])
+        classify = self.profiles.find(self._defaults.sentiment)
         if classify is not None:
             await self._judge.judge(ClassifyCall(_WARM_UP_TEXT, classify), None)
-        chat = self.profiles.find(self._defaults["chat"])
+        chat = self.profiles.find(self._defaults.chat)
         if chat is not None and Lane.CHAT in self._lanes:
             turns = (Turn(Speaker.USER, _WARM_UP_TEXT),)
             async for _ in self._replier.reply(ChatCall(turns, chat, Sampling(max_tokens=2)), None):
@@ -90,8 +98,7 @@ class Answering:
         await self._preparations.stop()
         self._scribe.stop()
 
-    def _check_default(self, setting: str, kind: Kind) -> None:
-        name = self._defaults[kind]
+    def _check_default(self, setting: str, name: str, kind: Kind) -> None:
         if name not in self.profiles.names(kind):
             there_are = ", ".join(self.profiles.names(kind))
             raise StartError(f"{setting}: {name!r}; of kind '{kind}' there are: {there_are}")

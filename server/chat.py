@@ -112,9 +112,11 @@ class ChatService:
                 await context.write(JudgeAndReplyResponse(end=short.end))
                 return
             judgement = self._validation.judgement(request, call.turns)
-            answer = await self._judge.judge(judgement, arrival.deadline_s)
-            await context.write(JudgeAndReplyResponse(sentiment=answer))
-            async with aclosing(self._replier.reply(call, arrival.deadline_s)) as events:
+            async with (
+                self._judge.judged(judgement, arrival.deadline_s) as (answer, judged),
+                aclosing(self._replier.reply_to_judged(call, judged, answer.label)) as events,
+            ):
+                await context.write(JudgeAndReplyResponse(sentiment=answer))
                 async for event in events:
                     if isinstance(event, ReplyEnd):
                         await context.write(JudgeAndReplyResponse(end=event))

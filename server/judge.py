@@ -3,12 +3,15 @@
 Knows nothing of gRPC calls; the answer is the message that every method sends.
 """
 
-from tidegate.server.engine.engine import Engine
-from tidegate.server.engine.sequence import Usage
-from tidegate.server.preparation import Preparations
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tidegate.server.engine.engine import Engine, Judged
+from tidegate.server.engine.sequence import Scores, Usage
+from tidegate.server.preparation import Preparations, Prepared
 from tidegate.server.prompts import Speaker, Turn
 from tidegate.server.scoring import confidence, rank
-from tidegate.server.scribe import Scribe
+from tidegate.server.scribe import Scribe, Written
 from tidegate.server.validation import ClassifyCall
 from tidegate.v1 import sentiment_pb2, usage_pb2
 
@@ -25,11 +28,30 @@ class Judge:
         self, call: ClassifyCall, deadline_s: float | None
     ) -> sentiment_pb2.ClassifyResponse:
         """Return the answer to `call`. Raises RefusedError and what the engine raises."""
-        profile = call.profile
-        prepared = await self._preparations.prepare(profile)
-        turns = (Turn(Speaker.USER, call.text),)
-        written = await self._scribe.write(profile, turns, call.system_prompt)
+        prepared, written = await self._ask(call)
         scores = await self._engine.score(written.prompt, prepared.labels, deadline_s=deadline_s)
+        return self._answer(call, prepared, written, scores)
+
+    @asynccontextmanager
+    async def judged(
+        self, call: ClassifyCall, deadline_s: float | None
+    ) -> AsyncIterator[tuple[sentiment_pb2.ClassifyResponse, Judged]]:
+        """Answer `call` as `judge` does, and keep what was read for a reply within the block."""
+        prepared, written = await self._ask(call)
+        async with self._engine.judge(
+            written.prompt, prepared.labels, deadline_s=deadline_s
+        ) as judged:
+            yield self._answer(call, prepared, written, judged.scores), judged
+
+    async def _ask(self, call: ClassifyCall) -> tuple[Prepared, Written]:
+        prepared = await self._preparations.prepare(call.profile)
+        turns = (Turn(Speaker.USER, call.text),)
+        return prepared, await self._scribe.write(call.profile, turns, call.system_prompt)
+
+    def _answer(
+        self, call: ClassifyCall, prepared: Prepared, written: Written, scores: Scores
+    ) -> sentiment_pb2.ClassifyResponse:
+        profile = call.profile
         ranked = rank(scores.logits, prepared.prior, profile.temperature)
         names = [label.name for label in profile.labels]
         return sentiment_pb2.ClassifyResponse(

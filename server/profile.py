@@ -28,11 +28,21 @@ class _Part(BaseModel):
 
 
 class Example(_Part):
-    """One worked answer that is shown to the model before the caller's text."""
+    """One worked answer that is shown to the model before the caller's text.
+
+    It may have a label, a reply or both: a classify and a chat profile with the same examples
+    have the same beginning, and judging then replying reads the caller's text once.
+    """
 
     text: str = Field(min_length=1)
-    # A label's name in a classify profile, the reply in a chat profile.
-    answer: str = Field(min_length=1)
+    label: str | None = Field(None, min_length=1)
+    reply: str | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _shows_something(self) -> "Example":
+        if self.label is None and self.reply is None:
+            raise ValueError("an example needs a label, a reply or both")
+        return self
 
 
 class Label(_Part):
@@ -57,9 +67,10 @@ class Template(_Part):
 
     system: str = "{text}\n\n"
     user: str
-    assistant: str
+    label: str = "{text}\n"
+    assistant: str = "{text}\n\n"
 
-    @field_validator("system", "user", "assistant")
+    @field_validator("system", "user", "label", "assistant")
     @classmethod
     def _has_one_slot(cls, value: str) -> str:
         if value.count(_SLOT) != 1:
@@ -99,6 +110,8 @@ class Profile(_Part):
     description: str = ""
     system_prompt: str = ""
     examples: tuple[Example, ...] = ()
+    # A user turn of ChatML between a text and its label.
+    question: str = ""
     labels: tuple[Label, ...] = ()
     # Texts that deserve no label; what the model says of them is its prior.
     calibration: tuple[str, ...] = ()
@@ -147,7 +160,7 @@ class Profile(_Part):
             )
         if self.format == "base" and self.template is None:
             raise ValueError(
-                "a profile of format 'base' needs a [template] with user and assistant"
+                "a profile of format 'base' needs a [template] with user, and label or assistant"
             )
         return self
 
@@ -156,9 +169,9 @@ class Profile(_Part):
         if len(names) < 2 or len(set(names)) < len(names):
             raise ValueError(f"labels {names} must be two or more different names")
         for example in self.examples:
-            if example.answer not in names:
+            if example.label is not None and example.label not in names:
                 raise ValueError(
-                    f"examples: answer {example.answer!r} is none of the labels {', '.join(names)}"
+                    f"examples: label {example.label!r} is none of the labels {', '.join(names)}"
                 )
 
     @property
@@ -168,9 +181,13 @@ class Profile(_Part):
         text = json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    def shows(self, label: str | None) -> bool:
+        """Return whether an example is labelled so: then the model knows what to make of it."""
+        return label is not None and any(one.label == label for one in self.examples)
+
     def word(self, label: str) -> str:
         """Return the word that the model writes for the label named `label`."""
-        return next(one.word for one in self.labels if one.name == label)
+        return next((one.word for one in self.labels if one.name == label), label)
 
 
 class Frame(NamedTuple):

@@ -12,11 +12,18 @@ from enum import Enum
 from typing_extensions import assert_never
 
 from tidegate.server.engine.sequence import Prompt, Tokenizer
-from tidegate.server.profile import Format, Profile, ProfileError, Template, frame
+from tidegate.server.profile import (
+    Example,
+    Format,
+    Profile,
+    ProfileError,
+    Template,
+    frame,
+)
 
 # Plain lines, for a profile of a base model that has no template of its own.
-_PLAIN = Template(user="用户：{text}\n", assistant="助手：{text}\n\n")
-_BARE = Template(system="{text}", user="{text}", assistant="{text}")
+_PLAIN = Template(user="用户：{text}\n", label="标签：{text}\n", assistant="助手：{text}\n\n")
+_BARE = Template(system="{text}", user="{text}", label="{text}", assistant="{text}")
 
 
 class Speaker(Enum):
@@ -32,6 +39,8 @@ class Turn:
 
     speaker: Speaker
     content: str
+    # The label that a user's turn was given; written where the profile's examples show it.
+    label: str | None = None
 
 
 class PromptWriter:
@@ -55,19 +64,15 @@ class PromptWriter:
     def fixed(self, profile: Profile, system_prompt: str | None = None) -> tuple[int, ...]:
         """Return the ids that every prompt of `profile` begins with."""
         system = profile.system_prompt if system_prompt is None else system_prompt
-        turns = []
-        for example in profile.examples:
-            answer = profile.word(example.answer) if profile.kind == "classify" else example.answer
-            turns += [Turn(Speaker.USER, example.text), Turn(Speaker.ASSISTANT, answer)]
         match profile.format or self._form:
             case "chatml":
                 tokens = self._block("system", system) if system else []
-                for turn in turns:
-                    tokens += self._chatml_turn(profile, turn)
+                for example in profile.examples:
+                    tokens += self._chatml_example(profile, example)
             case "base":
                 template = profile.template or _PLAIN
                 text = template.system.replace("{text}", system) if system else ""
-                text += "".join(_line(template, turn) for turn in turns)
+                text += "".join(_lines(template, profile, one) for one in profile.examples)
                 tokens = [*self._beginning(), *self._tokenizer.encode(text)]
             case other:
                 assert_never(other)
@@ -103,7 +108,10 @@ class PromptWriter:
                 tokens: list[int] = []
                 for turn in turns:
                     tokens += self._chatml_turn(profile, turn)
-                opening = frame((profile.template or _BARE).assistant).before
+                    tokens += self._chatml_label(profile, turn.label)
+                if profile.question:
+                    tokens += self._block("user", profile.question)
+                opening = frame(_answer_line(profile.template or _BARE, profile)).before
                 return [
                     *tokens,
                     *self._border("<|im_start|>"),
@@ -111,8 +119,11 @@ class PromptWriter:
                 ]
             case "base":
                 template = profile.template or _PLAIN
-                lines = "".join(_line(template, turn) for turn in turns)
-                return self._encode(lines + frame(template.assistant).before)
+                lines = "".join(
+                    _line(template, turn) + _label_line(template, profile, turn.label)
+                    for turn in turns
+                )
+                return self._encode(lines + frame(_answer_line(template, profile)).before)
             case other:
                 assert_never(other)
 
@@ -120,6 +131,20 @@ class PromptWriter:
         template = profile.template or _BARE
         line = template.user if turn.speaker is Speaker.USER else template.assistant
         return self._block(turn.speaker.value, line.replace("{text}", turn.content))
+
+    def _chatml_example(self, profile: Profile, example: Example) -> list[int]:
+        tokens = self._chatml_turn(profile, Turn(Speaker.USER, example.text))
+        tokens += self._chatml_label(profile, example.label)
+        if example.reply is not None:
+            tokens += self._chatml_turn(profile, Turn(Speaker.ASSISTANT, example.reply))
+        return tokens
+
+    def _chatml_label(self, profile: Profile, label: str | None) -> list[int]:
+        if label is None or not profile.shows(label):
+            return []
+        line = (profile.template or _BARE).label.replace("{text}", profile.word(label))
+        question = self._block("user", profile.question) if profile.question else []
+        return [*question, *self._block("assistant", line)]
 
     def _block(self, speaker: str, content: str) -> list[int]:
         return [
@@ -142,6 +167,32 @@ class PromptWriter:
 
     def _encode(self, text: str) -> list[int]:
         return self._tokenizer.encode(text)
+
+
+def _answer_line(template: Template, profile: Profile) -> str:
+    """Return the line in which the model is to answer."""
+    match profile.kind:
+        case "classify":
+            return template.label
+        case "chat":
+            return template.assistant
+        case other:
+            assert_never(other)
+
+
+def _lines(template: Template, profile: Profile, example: Example) -> str:
+    """Write one example."""
+    text = _line(template, Turn(Speaker.USER, example.text))
+    text += _label_line(template, profile, example.label)
+    if example.reply is not None:
+        text += _line(template, Turn(Speaker.ASSISTANT, example.reply))
+    return text
+
+
+def _label_line(template: Template, profile: Profile, label: str | None) -> str:
+    if label is None or not profile.shows(label):
+        return ""
+    return template.label.replace("{text}", profile.word(label))
 
 
 def _line(template: Template, turn: Turn) -> str:

@@ -5,10 +5,11 @@ Knows nothing of gRPC calls.
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 from typing_extensions import assert_never
 
-from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.engine import Engine, Judged
 from tidegate.server.engine.sequence import Delta, Ending, Finish
 from tidegate.server.judge import usage_message
 from tidegate.server.preparation import Preparations
@@ -35,6 +36,26 @@ class Replier:
         await self._preparations.prepare(call.profile)
         written = await self._scribe.write(call.profile, call.turns, call.system_prompt)
         events = self._engine.reply(written.prompt, call.sampling, deadline_s=deadline_s)
+        async with aclosing(self._speak(call, written, events)) as spoken:
+            async for event in spoken:
+                yield event
+
+    async def reply_to_judged(
+        self, call: ChatCall, judged: Judged, label: str
+    ) -> AsyncGenerator[str | chat_pb2.ReplyEnd, None]:
+        """Yield a reply as `reply` does, from what was read to find the last turn's `label`."""
+        await self._preparations.prepare(call.profile)
+        *before, last = call.turns
+        turns = (*before, replace(last, label=label))
+        written = await self._scribe.write(call.profile, turns, call.system_prompt)
+        events = judged.reply(written.prompt, call.sampling)
+        async with aclosing(self._speak(call, written, events)) as spoken:
+            async for event in spoken:
+                yield event
+
+    async def _speak(
+        self, call: ChatCall, written: Written, events: AsyncGenerator[Delta | Finish, None]
+    ) -> AsyncGenerator[str | chat_pb2.ReplyEnd, None]:
         async with aclosing(events):
             async for event in events:
                 match event:

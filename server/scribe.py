@@ -6,7 +6,7 @@ Finds the sentence that stands for a text there too. Knows nothing of what the p
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidegate.server.edge import refuse_long_prompt
 from tidegate.server.engine.sequence import Prompt
@@ -63,7 +63,7 @@ class Scribe:
 
     def _write(self, profile: Profile, turns: Sequence[Turn], system_prompt: str | None) -> Written:
         kept = [_cut_turn(profile.limits, turn) for turn in turns]
-        shortened = [Turn(turn.speaker, one.text) for turn, one in zip(turns, kept, strict=True)]
+        shortened = [replace(turn, content=one.text) for turn, one in zip(turns, kept, strict=True)]
         prompt = self._writer.write(profile, shortened, system_prompt)
         return Written(prompt, any(one.was_cut for one in kept))
 

@@ -4,7 +4,7 @@ Every wrong field is told at once, with its value and what is accepted. Knows no
 tokens, slots or the engine's state.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -46,11 +46,23 @@ class ChatCall:
     system_prompt: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """The profiles of calls that name none: to classify, to chat, to reply after judging."""
+
+    sentiment: str
+    chat: str
+    review: str
+
+
 class Validation:
     """The checks of one server: its profiles, its defaults by kind, its limit on text."""
 
     def __init__(
-        self, profiles: ProfileStore, defaults: Mapping[Kind, str], max_text_characters: int
+        self,
+        profiles: ProfileStore,
+        defaults: Defaults,
+        max_text_characters: int,
     ) -> None:
         self._profiles = profiles
         self._defaults = defaults
@@ -74,7 +86,10 @@ class Validation:
         wrong: list[Violation] = []
         turns = self._turns(request, wrong)
         check_id("conversation_id", request.conversation_id, wrong)
-        profile = self._profile("chat", "profile", request.profile, metadata.profile, wrong)
+        named = request.profile
+        if not (named or metadata.profile) and isinstance(request, chat_pb2.JudgeAndReplyRequest):
+            named = self._defaults.review
+        profile = self._profile("chat", "profile", named, metadata.profile, wrong)
         body = request.system_prompt if request.HasField("system_prompt") else None
         system_prompt = self._system_prompt(profile, body, metadata, wrong)
         if profile is None:
@@ -154,7 +169,8 @@ class Validation:
         self, kind: Kind, field: str, body: str, metadata: str | None, wrong: list[Violation]
     ) -> Profile | None:
         where = field if body or metadata is None else PROFILE_KEY
-        name = body or metadata or self._defaults[kind]
+        default = self._defaults.sentiment if kind == "classify" else self._defaults.chat
+        name = body or metadata or default
         profile = self._profiles.find(name)
         if profile is not None and profile.kind == kind:
             return profile

@@ -80,7 +80,7 @@ async def test_a_failed_preparation_is_tried_again(model, preparations):
 
 
 async def test_a_profile_larger_than_the_context_is_told_as_such(model):
-    engine = make_engine(model, context_tokens=100)
+    engine = make_engine(model, context_tokens=50)
     preparations = Preparations(engine, PromptWriter(engine.tokenizer, "chatml"))
-    with pytest.raises(ProfileError, match="a slot holds 100"):
+    with pytest.raises(ProfileError, match="a slot holds 50"):
         await preparations.prepare(SENTIMENT)

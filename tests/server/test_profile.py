@@ -35,7 +35,7 @@ def test_a_label_is_short_for_its_own_word():
         ({**CLASSIFY, "labels": ["好"]}, "two or more different names"),
         ({**CLASSIFY, "labels": ["好", "好"]}, "two or more different names"),
         (
-            {**CLASSIFY, "examples": [{"text": "a", "answer": "坏的"}]},
+            {**CLASSIFY, "examples": [{"text": "a", "label": "坏的"}]},
             "'坏的' is none of the labels",
         ),
         ({**CLASSIFY, "calibration": [" "]}, "calibration: "),
@@ -81,6 +81,7 @@ def test_the_builtin_profiles_are_whole_and_clean(form):
     assert {name: profile.kind for name, profile in profiles.items()} == {
         "sentiment": "classify",
         "chat": "chat",
+        "review": "chat",
     }
     for profile in profiles.values():
         assert profile.format == form

@@ -5,7 +5,7 @@ from tidegate.server.call_metadata import CallMetadata
 from tidegate.server.profiles import ProfileStore
 from tidegate.server.prompts import Speaker
 from tidegate.server.refusal import RefusedError
-from tidegate.server.validation import Validation
+from tidegate.server.validation import Defaults, Validation
 from tidegate.v1.chat_pb2 import JudgeAndReplyRequest, ReplyRequest, Sampling, Turn
 from tidegate.v1.sentiment_pb2 import ClassifyRequest
 
@@ -15,7 +15,7 @@ NOTHING = CallMetadata()
 @pytest.fixture
 def validation():
     profiles = ProfileStore(builtin_profiles("chatml"), None, lambda file, profile: None)
-    return Validation(profiles, {"classify": "sentiment", "chat": "chat"}, 100)
+    return Validation(profiles, Defaults("sentiment", "chat", "review"), 100)
 
 
 def wrong_fields(check, *arguments) -> dict[str, str]:

@@ -4,6 +4,7 @@ One token is one byte, so that prompts can be read back and asserted on.
 """
 
 import threading
+from itertools import pairwise
 
 from tidegate.server.engine.batch import Batch, Logits, Result, Token
 from tidegate.server.engine.sequence import Label, Write
@@ -80,7 +81,12 @@ class ScriptedModel:
 
     def _judge(self, memory: list[int], aim: Label) -> Logits:
         starts = [at for at, token in enumerate(memory) if token == START]
-        last_words = bytes(t for t in memory[starts[-2] :] if t < 256).decode()
+        blocks = [
+            bytes(t for t in memory[begin:end] if t < 256).decode()
+            for begin, end in pairwise(starts)
+        ]
+        # The question that a profile puts after the text says nothing of the text.
+        last_words = [block for block in blocks if "只回答" not in block][-1]
         first = 2.0 * (("好" in last_words) - ("差" in last_words))
         values = [first + self.lean, *([0.0] * (len(aim.tokens) - 1))]
         return Logits(tuple(values))

@@ -18,6 +18,8 @@ class Service:
 
     def tidegate(self, *arguments: str, stdin: str | None = None) -> str:
         """Run a `tidegate` command against it and return its answer; it must succeed."""
-        ended = run("tidegate", *arguments, stdin=stdin, TIDEGATE_ADDRESS=self.address)
+        ended = run(
+            "tidegate", *arguments, stdin=stdin, within_s=400, TIDEGATE_ADDRESS=self.address
+        )
         assert ended.returncode == 0, ended.stderr
         return ended.stdout

@@ -51,6 +51,7 @@ def test_chat_answers_in_chinese(service: Service, text: str) -> None:
     assert re.search(r"[\u4e00-\u9fff]", answer), answer
 
 
+@pytest.mark.timeout(900)
 def test_everyday_reviews_are_labelled_well_and_alike_every_time(service: Service) -> None:
     """At least three of four correct, and the same label in a second pass, over the bulk stream."""
     expected, texts = zip(
@@ -80,7 +81,9 @@ def test_status_shows_the_instance_and_counts_every_call(service: Service) -> No
         ("hot", "both")
     ]
     counts = next(lane["counts"] for lane in status["lanes"] if lane["lane"] == "sentiment")
-    assert counts["offered"] == counts["full"] > 0
+    ends = ("full", "degraded", "shed", "expired", "cancelled", "failed")
+    assert counts["full"] > 0
+    assert counts["offered"] == sum(counts[end] for end in ends)
 
 
 def test_blank_text_is_refused_naming_the_field(service: Service) -> None:
