@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from tidegate.balancer.core.call import Call, Lane
 
 ACCEPT_DEGRADED_KEY = "tidegate-accept-degraded"
+ATTEMPTS_KEY = "grpc-previous-rpc-attempts"
+"""Set by gRPC's own retry policy, and only on a retry."""
 
 
 def read_call(
@@ -29,4 +31,5 @@ def read_call(
         arrived_s=now,
         deadline_s=None if left_s is None else now + left_s,
         accepts_degraded=said.get(ACCEPT_DEGRADED_KEY) != "false",
+        is_retried=ATTEMPTS_KEY in said,
     )

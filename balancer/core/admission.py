@@ -3,10 +3,15 @@
 Knows nothing about instances or queues but the few figures that it is given.
 """
 
+import math
 from dataclasses import dataclass
 
+from tidegate.balancer.core.call import Call
 from tidegate.balancer.core.policy import LanePolicy
 from tidegate.balancer.core.verdict import Reason
+
+RETRIED_SHARE = 0.8
+"""The last fifth of a lane is for first tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,20 @@ def refusal(
     if not is_reachable(deadline_s, now + wait_s, outlook.median_s, outlook.in_flight):
         return Reason.DEADLINE_UNREACHABLE
     return None
+
+
+def bounds_of(policy: LanePolicy, call: Call) -> LanePolicy:
+    """The bounds of a lane for this call: narrower for one that comes again.
+
+    When not all can stay, those go first that were turned away before: callers who repeat
+    themselves would otherwise crowd out those who ask once.
+    """
+    if not call.is_retried:
+        return policy
+    return LanePolicy(
+        wait_s=policy.wait_s * RETRIED_SHARE,
+        max_waiting=math.ceil(policy.max_waiting * RETRIED_SHARE),
+    )
 
 
 def is_reachable(

@@ -53,7 +53,8 @@ class Call:
     """One call of a caller. Times are seconds of one monotonic clock.
 
     `id` is unique within a pool; `lane` is one of `QUEUES`; `deadline_s` is None when the caller set
-    none. `accepts_degraded` is about chats: whether a short answer is better than none.
+    none. `accepts_degraded` is about chats: whether a short answer is better than none. `is_retried`
+    when the caller was turned away before.
     """
 
     id: int
@@ -61,3 +62,4 @@ class Call:
     arrived_s: float
     deadline_s: float | None = None
     accepts_degraded: bool = True
+    is_retried: bool = False

@@ -9,7 +9,7 @@ and time before calls, and calls `tick` at `next_tick_s`. Knows nothing about so
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tidegate.balancer.core.admission import expiry_reason, is_reachable, refusal
+from tidegate.balancer.core.admission import bounds_of, expiry_reason, is_reachable, refusal
 from tidegate.balancer.core.call import Call, Lane, Outcome
 from tidegate.balancer.core.change import FLEET, Change
 from tidegate.balancer.core.degrade import Degrading
@@ -99,7 +99,8 @@ class Pool:
         if instance is None and (verdict := self._in_short(waiter, now)) is not None:
             return verdict
         outlook = self._placement.outlook(waiter, instance, now)
-        reason = refusal(outlook, self._policy.lanes[call.lane], call.deadline_s, now)
+        bounds = bounds_of(self._policy.lanes[call.lane], call)
+        reason = refusal(outlook, bounds, call.deadline_s, now)
         if reason is not None:
             return self._shed(call, reason, now)
         if instance is not None:

@@ -16,6 +16,11 @@ def test_the_deadline_is_converted_once():
     assert read(left_s=2.5).deadline_s == 102.5
 
 
+def test_a_call_that_grpc_sends_again_is_known_as_such():
+    assert read(("grpc-previous-rpc-attempts", "1")).is_retried
+    assert not read().is_retried
+
+
 @pytest.mark.parametrize(
     ("value", "accepts"), [("false", False), ("true", True), ("FALSE?", True), ("", True)]
 )

@@ -1,6 +1,13 @@
 import pytest
 
-from tidegate.balancer.core.admission import Outlook, expiry_reason, is_reachable, refusal
+from tidegate.balancer.core.admission import (
+    Outlook,
+    bounds_of,
+    expiry_reason,
+    is_reachable,
+    refusal,
+)
+from tidegate.balancer.core.call import Call, Lane
 from tidegate.balancer.core.policy import LanePolicy
 from tidegate.balancer.core.verdict import Reason
 
@@ -55,3 +62,11 @@ def test_a_call_is_reachable_when_its_service_fits(deadline_s, in_flight, reacha
 )
 def test_an_expiry_is_the_calls_own_only_if_its_deadline_has_passed(deadline_s, reason):
     assert expiry_reason(deadline_s, now=8.0) is reason
+
+
+@pytest.mark.parametrize(
+    ("is_retried", "bounds"), [(False, LanePolicy(30.0, 9)), (True, LanePolicy(24.0, 8))]
+)
+def test_the_last_fifth_of_a_lane_is_for_first_tries(is_retried, bounds):
+    call = Call(1, Lane.CHAT, 0.0, is_retried=is_retried)
+    assert bounds_of(LanePolicy(30.0, 9), call) == bounds

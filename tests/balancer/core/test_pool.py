@@ -125,6 +125,14 @@ def test_a_lane_is_bounded_by_its_estimated_wait():
     assert 18.0 <= shed.retry_after_s <= 21.6
 
 
+def test_at_equal_lane_a_retried_call_is_shed_first():
+    story = Story(hot("a"))
+    story.learn(CHAT, 26.0)
+    story.offer()
+    assert story.offer(is_retried=True).reason is Reason.WAIT_TOO_LONG
+    assert isinstance(story.offer(), Wait)
+
+
 def test_a_deadline_out_of_reach_is_refused_on_arrival():
     story = Story(hot("a"))
     story.learn(CHAT, 4.0)
