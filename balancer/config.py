@@ -89,6 +89,13 @@ class BalancerSettings(BaseSettings):
         le=3600,
         description="Estimated wait of a chat, in seconds, at which full answers are back.",
     )
+    slow_start_s: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="Seconds over which an instance that has just become hot grows from one call "
+        "at a time to its slots; 0 gives it all at once.",
+    )
     drain_s: float = Field(
         30.0, ge=0, le=3600, description="Seconds that running calls get to end after SIGTERM."
     )

@@ -64,6 +64,7 @@ def policy_of(settings: BalancerSettings) -> Policy:
         chat_share=settings.chat_share,
         degrade_enter_s=settings.degrade_enter_s,
         degrade_leave_s=settings.degrade_leave_s,
+        slow_start_s=settings.slow_start_s,
     )
 
 

@@ -13,6 +13,7 @@ from tidegate.balancer.core.call import Lane, Outcome
 from tidegate.balancer.core.change import Change
 from tidegate.balancer.core.eject import Ejection
 from tidegate.balancer.core.hold import Hold
+from tidegate.balancer.core.ramp import Ramp
 
 
 class Phase(Enum):
@@ -86,6 +87,7 @@ class Instance:
     ejection: Ejection
     in_flight: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(Lane, 0))
     holds: dict[Lane, Hold] = field(default_factory=lambda: {lane: Hold() for lane in Lane})
+    ramp: Ramp | None = None
 
     @property
     def id(self) -> str:
@@ -102,14 +104,21 @@ class Instance:
         """Where it stands in its life."""
         return self.registration.phase
 
-    def ends_s(self, lane: Lane) -> list[float]:
-        """When time alone may give it room for `lane`: the ends of a hold and of an ejection."""
-        out_until_s = self.ejection.out_until_s
-        return [self.holds[lane].until_s, *([] if out_until_s is None else [out_until_s])]
+    def ends_s(self, lane: Lane, now: float) -> list[float]:
+        """When time alone may give it room for `lane`: a hold or an ejection ends, a ramp grows."""
+        slots = self.registration.slots_of(lane)
+        grows_s = None if self.ramp is None else self.ramp.grows_s(slots, now)
+        ends = self.holds[lane].until_s, self.ejection.out_until_s, grows_s
+        return [end for end in ends if end is not None]
 
     def serves(self, lane: Lane) -> bool:
         """Whether it is hot and has slots for `lane`, free or not."""
         return self.phase is Phase.HOT and self.registration.slots_of(lane) > 0
+
+    def limit(self, lane: Lane, now: float) -> int:
+        """How many calls of `lane` it may have now: its slots, or less while it is fresh."""
+        slots = self.registration.slots_of(lane)
+        return slots if self.ramp is None else self.ramp.allows(slots, now)
 
     def has_room(self, lane: Lane, now: float) -> bool:
         """Whether one more call of `lane` may go there now."""
@@ -117,7 +126,7 @@ class Instance:
             return False
         if self.ejection.is_on_probation(now) and any(self.in_flight.values()):
             return False
-        return self.in_flight[lane] < self.registration.slots_of(lane)
+        return self.in_flight[lane] < self.limit(lane, now)
 
     def learn(self, lane: Lane, outcome: Outcome, now: float) -> Change | None:
         """Take in how a send to it ended; the change of trust that follows, if any.

@@ -93,7 +93,7 @@ class Placement:
             for lane, room in self._rooms.items()
             if room
             for instance in self._roster
-            for end in instance.ends_s(lane)
+            for end in instance.ends_s(lane, now)
             if end > now
         ]
         if self._rooms[Lane.CHAT] and self._sentiment_goes_first:
@@ -124,5 +124,5 @@ class Placement:
         eligible = self._roster.eligible(lane, now)
         if not ahead and any(each.has_room(lane, now) for each in eligible):
             return 0.0
-        slots = sum(each.registration.slots_of(lane) for each in eligible)
+        slots = sum(each.limit(lane, now) for each in eligible)
         return estimated_wait_s(ahead, slots, self._service[lane].mean_s)

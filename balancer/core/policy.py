@@ -30,6 +30,7 @@ class Policy:
     )
     chat_share: float = 0.2
     chat_share_window_s: float = 30.0
+    slow_start_s: float = 30.0
     eject_after: int = 3
     eject_s: float = 5.0
     eject_max_s: float = 60.0

@@ -142,7 +142,7 @@ class Pool:
     ) -> list[Verdict]:
         """Take `registrations` as the whole membership from now on."""
         self._placement.account(now)
-        self._changes += self._roster.observe(registrations, reason)
+        self._changes += self._roster.observe(registrations, reason, now)
         return self._advance(now)
 
     def tick(self, now: float) -> list[Verdict]:

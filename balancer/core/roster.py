@@ -11,6 +11,7 @@ from tidegate.balancer.core.change import Change
 from tidegate.balancer.core.eject import Ejection
 from tidegate.balancer.core.instance import Instance, Phase, Registration
 from tidegate.balancer.core.policy import Policy
+from tidegate.balancer.core.ramp import Ramp
 
 
 class Roster:
@@ -29,7 +30,9 @@ class Roster:
         named = (f"{phases.count(each)} {each.value}" for each in Phase if each in phases)
         return ", ".join(named) or "empty"
 
-    def observe(self, registrations: Sequence[Registration], reason: str) -> list[Change]:
+    def observe(
+        self, registrations: Sequence[Registration], reason: str, now: float
+    ) -> list[Change]:
         """Make `registrations` the whole truth; return what changed."""
         changes = []
         for registration in registrations:
@@ -41,14 +44,14 @@ class Roster:
                 )
             if known is None or not _is_same_process(known.registration, registration):
                 self._instances[registration.id] = self._admit(registration)
-                continue
-            if before is not Phase.HOT and registration.phase is Phase.HOT:
-                # Its check passes again: that is newer than any failure that we saw.
-                known.ejection.succeed()
-            known.registration = registration
+            else:
+                known.registration = registration
+            if known is not None and before is not Phase.HOT and registration.phase is Phase.HOT:
+                self._welcome(self._instances[registration.id], now)
         for gone in self._instances.keys() - {each.id for each in registrations}:
             before = self._instances.pop(gone).phase
             changes.append(Change(gone, before.value, Phase.GONE.value, reason))
+        self._spare_the_only_ones(now)
         return changes
 
     def serving(self, lane: Lane) -> list[Instance]:
@@ -63,6 +66,21 @@ class Roster:
         """
         serving = self.serving(lane)
         return [each for each in serving if not each.ejection.is_out(now)] or serving
+
+    def _welcome(self, instance: Instance, now: float) -> None:
+        """Take one up that was seen to become hot; one that was hot when first seen isn't fresh."""
+        # Its check passes again: that is newer than any failure that we saw.
+        instance.ejection.succeed()
+        if self._policy.slow_start_s:
+            instance.ramp = Ramp(now, self._policy.slow_start_s)
+
+    def _spare_the_only_ones(self, now: float) -> None:
+        """End the ramps of those without whom a lane has nobody to take its calls meanwhile."""
+        for lane in Lane:
+            serving = self.serving(lane)
+            if not any(each.ramp is None or each.ramp.is_over(now) for each in serving):
+                for each in serving:
+                    each.ramp = None
 
     def _admit(self, registration: Registration) -> Instance:
         policy = self._policy

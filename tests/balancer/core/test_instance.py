@@ -4,6 +4,7 @@ from tidegate.balancer.core.call import Lane, Outcome
 from tidegate.balancer.core.change import Change
 from tidegate.balancer.core.eject import Ejection
 from tidegate.balancer.core.instance import TRANSITIONS, Instance, Phase, Registration, Role
+from tidegate.balancer.core.ramp import Ramp
 
 
 def instance(phase: Phase = Phase.HOT, role: Role = Role.BOTH, slots: int = 2) -> Instance:
@@ -63,7 +64,7 @@ def test_an_instance_on_probation_takes_one_call_at_a_time():
     it = instance()
     changes = [it.learn(Lane.CHAT, Outcome.LOST, 0.0) for _ in range(3)]
     assert changes == [None, None, Change("a", "trusted", "ejected", "unreachable, out 5 s")]
-    assert 5.0 in it.ends_s(Lane.CHAT)
+    assert 5.0 in it.ends_s(Lane.CHAT, 1.0)
     assert it.has_room(Lane.SENTIMENT, 5.0)
     it.in_flight[Lane.CHAT] = 1
     assert not it.has_room(Lane.SENTIMENT, 5.0)
@@ -75,8 +76,17 @@ def test_an_instance_on_probation_takes_one_call_at_a_time():
 
 def test_a_refusal_holds_back_the_lane_alone():
     it = instance()
-    assert it.ends_s(Lane.CHAT) == [0.0]
+    assert it.ends_s(Lane.CHAT, 1.0) == [0.0]
     it.learn(Lane.CHAT, Outcome.REFUSED, 1.0)
     assert not it.has_room(Lane.CHAT, 1.0)
     assert it.has_room(Lane.SENTIMENT, 1.0)
-    assert it.has_room(Lane.CHAT, it.ends_s(Lane.CHAT)[0])
+    assert it.has_room(Lane.CHAT, it.ends_s(Lane.CHAT, 1.0)[0])
+
+
+def test_a_fresh_instance_has_room_for_one_more_as_its_ramp_grows():
+    it = instance(slots=3)
+    it.ramp = Ramp(0.0, 30.0)
+    it.in_flight[Lane.CHAT] = 1
+    assert not it.has_room(Lane.CHAT, 14.9)
+    assert it.ends_s(Lane.CHAT, 14.9) == [0.0, 15.0]
+    assert it.has_room(Lane.CHAT, 15.0)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -88,6 +89,17 @@ def test_a_second_instance_shares_the_load_at_once():
     waiting = story.offer()
     (sent,) = story.pool.observe([hot("a"), hot("b")], "test", story.now)
     assert (sent.call, sent.instance_id) == (waiting.call, "b")
+
+
+def test_a_fresh_instance_gets_one_call_at_first_and_more_as_time_passes():
+    story = Story(hot("a"), replace(hot("b", chat=3), phase=Phase.WARMING))
+    story.offer()
+    assert isinstance(story.offer(), Wait)
+    (sent,) = story.pool.observe([hot("a"), hot("b", chat=3)], "test", story.now)
+    assert sent.instance_id == "b"
+    assert isinstance(story.offer(), Wait)
+    (sent,) = story.tick()
+    assert (sent.instance_id, story.now) == ("b", 115.0)
 
 
 def test_without_an_instance_a_call_is_shed_with_a_short_hint():

@@ -15,50 +15,88 @@ def registration(name: str, phase: Phase = Phase.HOT, address: str = "h:1") -> R
 
 def test_what_changed_is_told_once():
     it = roster()
-    assert it.observe([registration("a", Phase.WARMING)], "why") == [
+    assert it.observe([registration("a", Phase.WARMING)], "why", 0.0) == [
         Change("a", "gone", "warming", "why")
     ]
-    assert it.observe([registration("a")], "why") == [Change("a", "warming", "hot", "why")]
-    assert it.observe([registration("a")], "why") == []
-    assert it.observe([], "why") == [Change("a", "hot", "gone", "why")]
+    assert it.observe([registration("a")], "why", 0.0) == [Change("a", "warming", "hot", "why")]
+    assert it.observe([registration("a")], "why", 0.0) == []
+    assert it.observe([], "why", 0.0) == [Change("a", "hot", "gone", "why")]
     assert str(it) == "empty"
 
 
 def test_the_roster_reads_as_counts_by_phase():
     it = roster()
-    it.observe([registration("a", Phase.WARMING), registration("b"), registration("c")], "")
+    it.observe([registration("a", Phase.WARMING), registration("b"), registration("c")], "", 0.0)
     assert str(it) == "2 hot, 1 warming"
 
 
 def test_another_process_under_the_same_id_starts_with_a_clean_record():
     it = roster()
-    it.observe([registration("a", Phase.DRAINING)], "")
+    it.observe([registration("a", Phase.DRAINING)], "", 0.0)
     (old,) = it
-    it.observe([registration("a")], "")
+    it.observe([registration("a")], "", 0.0)
     (new,) = it
     assert new is not old
-    it.observe([registration("a", address="h:2")], "")
+    it.observe([registration("a", address="h:2")], "", 0.0)
     (moved,) = it
     assert moved is not new
 
 
 def test_an_instance_that_is_hot_again_is_trusted_again():
     it = roster()
-    it.observe([registration("a")], "")
+    it.observe([registration("a")], "", 0.0)
     (instance,) = it
     instance.ejection.fail(0.0)
-    it.observe([registration("a")], "")
+    it.observe([registration("a")], "", 0.0)
     assert instance.ejection.is_out(1.0)
-    it.observe([registration("a", Phase.WARMING)], "")
-    it.observe([registration("a")], "")
+    it.observe([registration("a", Phase.WARMING)], "", 0.0)
+    it.observe([registration("a")], "", 0.0)
     assert not instance.ejection.is_out(1.0)
 
 
 def test_the_last_living_instance_is_never_left_alone():
     it = roster()
-    it.observe([registration("a"), registration("b")], "")
+    it.observe([registration("a"), registration("b")], "", 0.0)
     first, second = it
     first.ejection.fail(0.0)
     assert it.eligible(Lane.CHAT, 1.0) == [second]
     second.ejection.fail(0.0)
     assert it.eligible(Lane.CHAT, 1.0) == [first, second]
+
+
+def ramps(it: Roster) -> dict[str, bool]:
+    return {each.id: each.ramp is not None for each in it}
+
+
+def test_one_that_becomes_hot_beside_others_is_fresh():
+    it = roster()
+    it.observe([registration("a"), registration("b", Phase.WARMING)], "", 0.0)
+    it.observe([registration("a"), registration("b")], "", 5.0)
+    assert ramps(it) == {"a": False, "b": True}
+    _, fresh = it
+    assert (fresh.limit(Lane.CHAT, 5.0), fresh.ends_s(Lane.CHAT, 5.0)) == (1, [0.0])
+
+
+def test_one_that_was_hot_when_it_was_first_seen_is_not_fresh():
+    it = roster()
+    it.observe([registration("a"), registration("b")], "", 0.0)
+    it.observe([registration("a"), registration("b"), registration("c")], "", 9.0)
+    assert ramps(it) == {"a": False, "b": False, "c": False}
+
+
+def test_those_who_are_alone_take_all_at_once():
+    it = roster()
+    it.observe([registration("a", Phase.WARMING)], "", 0.0)
+    it.observe([registration("a")], "", 5.0)
+    assert ramps(it) == {"a": False}
+    it.observe([registration("a"), registration("b", Phase.WARMING)], "", 6.0)
+    it.observe([registration("a"), registration("b")], "", 7.0)
+    it.observe([registration("b")], "", 8.0)
+    assert ramps(it) == {"b": False}
+
+
+def test_without_slow_start_nobody_is_fresh():
+    it = Roster(Policy(slow_start_s=0.0))
+    it.observe([registration("a"), registration("b", Phase.WARMING)], "", 0.0)
+    it.observe([registration("a"), registration("b")], "", 5.0)
+    assert ramps(it) == {"a": False, "b": False}
