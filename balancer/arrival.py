@@ -5,10 +5,12 @@ as not said. Knows nothing about what becomes of the call.
 """
 
 from collections.abc import Iterable
+from hashlib import blake2b
 
 from tidegate.balancer.core.call import Call, Lane
 
 ACCEPT_DEGRADED_KEY = "tidegate-accept-degraded"
+CONVERSATION_KEY = "tidegate-conversation"
 ATTEMPTS_KEY = "grpc-previous-rpc-attempts"
 """Set by gRPC's own retry policy, and only on a retry."""
 
@@ -31,5 +33,13 @@ def read_call(
         arrived_s=now,
         deadline_s=None if left_s is None else now + left_s,
         accepts_degraded=said.get(ACCEPT_DEGRADED_KEY) != "false",
+        conversation=_digest(said.get(CONVERSATION_KEY)),
         is_retried=ATTEMPTS_KEY in said,
     )
+
+
+def _digest(said: str | bytes | None) -> str:
+    """A key of 16 bytes for what a caller says, whatever its length; empty for nothing."""
+    if not said:
+        return ""
+    return blake2b(said.encode() if isinstance(said, str) else said, digest_size=8).hexdigest()

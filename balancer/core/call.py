@@ -54,7 +54,7 @@ class Call:
 
     `id` is unique within a pool; `lane` is one of `QUEUES`; `deadline_s` is None when the caller set
     none. `accepts_degraded` is about chats: whether a short answer is better than none. `is_retried`
-    when the caller was turned away before.
+    when the caller was turned away before. `conversation` is a short key, empty for none.
     """
 
     id: int
@@ -63,3 +63,4 @@ class Call:
     deadline_s: float | None = None
     accepts_degraded: bool = True
     is_retried: bool = False
+    conversation: str = ""

@@ -7,6 +7,7 @@ about reasons or hints.
 from collections.abc import Mapping
 
 from tidegate.balancer.core.admission import Outlook
+from tidegate.balancer.core.affinity import Affinity
 from tidegate.balancer.core.call import Lane, Outcome
 from tidegate.balancer.core.change import Change
 from tidegate.balancer.core.estimate import ServiceTime, estimated_wait_s
@@ -36,6 +37,7 @@ class Placement:
         self._flights = flights
         self._rng = rng
         self._service = {lane: ServiceTime() for lane in Lane}
+        self._affinity = Affinity()
         self._floor = ChatFloor(policy.chat_share, policy.chat_share_window_s)
 
     # What becomes of a call
@@ -51,6 +53,9 @@ class Placement:
             and each.id != waiter.lost_by
             and not (held_back and each.serves(Lane.SENTIMENT))
         ]
+        home = self._affinity.home_of(waiter.call.conversation)
+        if lane is Lane.CHAT and any(each.id == home for each in candidates):
+            candidates = [each for each in candidates if each.id == home]
         service_s = {each: estimate.mean_s for each, estimate in self._service.items()}
         return least_outstanding(candidates, service_s, self._rng)
 
@@ -104,6 +109,8 @@ class Placement:
     def learn(self, flight: Flight, outcome: Outcome, now: float) -> Change | None:
         """Take in how long a send took and how it ended; the change of trust that follows."""
         lane = flight.send.lane
+        if lane is Lane.CHAT and outcome is Outcome.FULL:
+            self._affinity.remember(flight.send.call.conversation, flight.instance.id)
         # A short answer says nothing about how long a full one takes, and the other way round.
         if outcome is (Outcome.DEGRADED if lane is Lane.DEGRADED else Outcome.FULL):
             self._service[lane].learn(now - flight.send.began_s)

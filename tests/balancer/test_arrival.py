@@ -21,6 +21,13 @@ def test_a_call_that_grpc_sends_again_is_known_as_such():
     assert not read().is_retried
 
 
+def test_a_conversation_is_known_by_a_short_key_however_long_its_name():
+    short, long = (read(("tidegate-conversation", name * 4096)).conversation for name in "ab")
+    assert short != long
+    assert len(short) == len(long) == 16
+    assert read().conversation == read(("tidegate-conversation", "")).conversation == ""
+
+
 @pytest.mark.parametrize(
     ("value", "accepts"), [("false", False), ("true", True), ("FALSE?", True), ("", True)]
 )

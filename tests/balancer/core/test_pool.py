@@ -436,6 +436,18 @@ def test_a_short_answer_that_is_refused_is_given_elsewhere_or_waits_in_its_turn(
     assert story.pool.backlog(CHAT, story.now).depth == 1
 
 
+def test_a_conversation_goes_back_to_the_instance_that_knows_it_while_that_has_room():
+    story = Story(hot("a", chat=2), hot("b", chat=2))
+    first = story.offer(conversation="talk")
+    home = first.instance_id
+    story.finish(first)
+    again = [story.offer(conversation="talk") for _ in range(3)]
+    assert [send.instance_id for send in again[:2]] == [home, home]
+    assert again[2].instance_id != home
+    story.pool.observe([hot(again[2].instance_id, chat=2)], "test", story.now)
+    assert story.offer(conversation="talk").instance_id == again[2].instance_id
+
+
 def test_a_newcomer_does_not_overtake_those_who_wait():
     story = Story(hot("a"))
     story.finish(story.offer(), Outcome.REFUSED)
