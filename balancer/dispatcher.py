@@ -115,6 +115,11 @@ class Dispatcher:
         """Take `registrations` as the whole membership."""
         self._apply(self._pool.observe(registrations, reason, self.now_s()))
 
+    def note_lag(self, lag_s: float) -> None:
+        """Take in how late the loop runs."""
+        self._pool.note_lag(lag_s, self.now_s())
+        self._tell_changes()
+
     def close(self) -> None:
         """Refuse what waits and what comes from now on."""
         self._apply(self._pool.close(self.now_s()))
@@ -205,13 +210,16 @@ class Dispatcher:
                 # Cancelled in this very turn, and its task has not run yet.
                 outcome = self.hang_up(verdict.call)
                 pending += self._pool.finish(verdict, outcome, self.now_s())
-        for change in self._pool.take_changes():
-            self._on_change(change)
+        self._tell_changes()
         if self._pool.in_flight:
             self._idle.clear()
         else:
             self._idle.set()
         self._arm()
+
+    def _tell_changes(self) -> None:
+        for change in self._pool.take_changes():
+            self._on_change(change)
 
     def _arm(self) -> None:
         due_s = self._pool.next_tick_s(self.now_s())

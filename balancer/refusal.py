@@ -43,6 +43,10 @@ STATUSES: Mapping[Reason, tuple[grpc.StatusCode, str]] = {
         "the call would have to wait while chats are answered in short, which it doesn't accept: "
         "the wait in the {lane} lane is about {wait_s:.1f} s",
     ),
+    Reason.OVERLOADED: (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "the balancer itself is overloaded and takes no new calls in the {lane} lane",
+    ),
     Reason.NO_INSTANCE: (
         grpc.StatusCode.UNAVAILABLE,
         "no hot instance serves the {lane} lane",

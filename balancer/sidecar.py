@@ -28,6 +28,7 @@ from tidegate.balancer.dispatcher import Dispatcher
 from tidegate.balancer.fleet import FleetHealth, FleetService
 from tidegate.balancer.methods import SERVICE_NAMES
 from tidegate.balancer.proxy import Proxy
+from tidegate.balancer.pulse import Pulse
 from tidegate.balancer.static_discovery import StaticDiscovery
 from tidegate.v1 import fleet_pb2, fleet_pb2_grpc
 
@@ -86,6 +87,7 @@ class Sidecar:
                 settings.service_name,
                 self._observe,
             )
+        self._pulse = Pulse(self._dispatcher.note_lag)
         self._health = FleetHealth()
         self._membership_changed = asyncio.Event()
         self._reporting: asyncio.Task[None] | None = None
@@ -120,6 +122,7 @@ class Sidecar:
         self._reporting = asyncio.ensure_future(self._report_health())
         address = f"{self._settings.host}:{self.port}"
         _log.info("balancer listens", address=address, discovery=str(self._discovery))
+        self._pulse.start()
         self._discovery.start()
 
     async def drain(self) -> None:
@@ -127,6 +130,7 @@ class Sidecar:
         _log.info("balancer drains", pool=repr(self._pool), limit_s=self._settings.drain_s)
         # First of all, so that whoever comes or waits is told the reason.
         self._dispatcher.close()
+        self._pulse.stop()
         await self._health.close()
         await self._discovery.stop()
         if self._reporting is not None:

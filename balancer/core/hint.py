@@ -26,7 +26,7 @@ def retry_after_s(reason: Reason, backlog: Backlog, rng: Random) -> float | None
             return None
         case Reason.INSTANCE_LOST:
             return _jittered(LOST_S, rng)
-        case Reason.NO_INSTANCE | Reason.DRAINING:
+        case Reason.NO_INSTANCE | Reason.DRAINING | Reason.OVERLOADED:
             return _jittered(UNAVAILABLE_S, rng)
         case (
             Reason.QUEUE_FULL

@@ -16,6 +16,7 @@ from tidegate.balancer.core.degrade import Degrading
 from tidegate.balancer.core.flights import Flight, Flights
 from tidegate.balancer.core.hint import retry_after_s
 from tidegate.balancer.core.instance import Instance, Registration
+from tidegate.balancer.core.lag import Lag
 from tidegate.balancer.core.lanes import Waiter, WaitingRoom
 from tidegate.balancer.core.placement import Placement
 from tidegate.balancer.core.policy import Policy
@@ -40,6 +41,7 @@ class Pool:
         self._degrading = Degrading(
             policy.degrade_enter_s, policy.degrade_leave_s, policy.degrade_dwell_s
         )
+        self._lag = Lag()
         self._changes: list[Change] = []
         self._numbers = 0
         self._is_closed = False
@@ -92,6 +94,8 @@ class Pool:
             return self._shed(call, Reason.DRAINING, now)
         if expires_s <= now:
             return self._shed(call, expiry_reason(call.deadline_s, now), now)
+        if call.lane is Lane.CHAT and self._lag.is_high:
+            return self._shed(call, Reason.OVERLOADED, now)
         room = self._rooms[call.lane]
         # Those who wait for an instance other than the one that lost them block nobody.
         is_blocked = any(each.lost_by is None for each in room)
@@ -149,6 +153,13 @@ class Pool:
         """Time has passed: expired waiters are answered, and others may go."""
         self._placement.account(now)
         return self._advance(now)
+
+    def note_lag(self, lag_s: float, now: float) -> None:
+        """Take in how late the balancer's own loop runs; new chats are refused while that is high."""
+        if self._lag.learn(lag_s, now):
+            states = ("steady", "overloaded") if self._lag.is_high else ("overloaded", "steady")
+            reason = f"the event loop lags by {self._lag.p99_s * 1000:.0f} ms"
+            self._changes.append(Change(FLEET, *states, reason))
 
     def close(self, now: float) -> list[Verdict]:
         """Refuse all that waits and all that comes; what runs goes on."""

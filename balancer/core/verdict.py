@@ -24,6 +24,8 @@ class Reason(Enum):
     """Its own deadline passed. Counted as expired, not as shed."""
     DEGRADED_ONLY = "DEGRADED_ONLY"
     """It would have to wait while chats are answered in short, and doesn't accept that."""
+    OVERLOADED = "OVERLOADED"
+    """The balancer itself can't keep up, and takes no new chats."""
     NO_INSTANCE = "NO_INSTANCE"
     """No hot instance serves its lane."""
     INSTANCE_LOST = "INSTANCE_LOST"

@@ -448,6 +448,25 @@ def test_a_conversation_goes_back_to_the_instance_that_knows_it_while_that_has_r
     assert story.offer(conversation="talk").instance_id == again[2].instance_id
 
 
+def test_a_balancer_that_cannot_keep_up_takes_no_new_chats():
+    story = Story(hot("a"))
+    story.pool.take_changes()
+    for _ in range(2):
+        story.pool.note_lag(0.2, story.now)
+        story.now += 1.0
+    story.pool.note_lag(0.2, story.now)
+    shed = story.offer(CHAT)
+    assert (shed.reason, shed.retry_after_s >= 1.0) == (Reason.OVERLOADED, True)
+    assert isinstance(story.offer(SENTIMENT), Send)
+    story.pool.note_lag(0.0, story.now + 1.0)
+    assert isinstance(story.offer(CHAT), Send)
+    changes = [(change.after, change.reason) for change in story.pool.take_changes()]
+    assert changes == [
+        ("overloaded", "the event loop lags by 200 ms"),
+        ("steady", "the event loop lags by 0 ms"),
+    ]
+
+
 def test_a_newcomer_does_not_overtake_those_who_wait():
     story = Story(hot("a"))
     story.finish(story.offer(), Outcome.REFUSED)
