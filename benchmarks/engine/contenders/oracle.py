@@ -3,9 +3,9 @@
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
-from benchmarks.engine.chatml import profile, sentiment_prompt
+from benchmarks.engine.prompts import Prompts
 
 
 class Contestant:
@@ -13,19 +13,19 @@ class Contestant:
 
     def __init__(self, folder: str, threads: int) -> None:
         torch.set_num_threads(threads)
-        self._tokenizer = AutoTokenizer.from_pretrained(folder)
+        self._prompts = Prompts(folder)
         self._model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
     def scores(self, text: str) -> dict[str, float]:
         """Return each label's calibrated probability by the built-in sentiment profile."""
-        said = profile("sentiment")
-        words = [self._tokenizer(label).input_ids[0] for label in said["labels"]]
-        neutral = torch.stack([self._logits(one, words) for one in said["calibration"]]).mean(0)
-        scores = (self._logits(text, words) - neutral).div(said.get("temperature", 1.0)).softmax(0)
-        return dict(zip(said["labels"], scores.tolist(), strict=True))
+        profile = self._prompts.sentiment
+        neutral = torch.stack([self._logits(one) for one in profile.calibration]).mean(0)
+        scores = (self._logits(text) - neutral).div(profile.temperature).softmax(0)
+        names = [label.name for label in profile.labels]
+        return dict(zip(names, scores.tolist(), strict=True))
 
     @torch.inference_mode()
-    def _logits(self, text: str, words: list[int]) -> torch.Tensor:
-        inputs = self._tokenizer([sentiment_prompt(text)], return_tensors="pt")
-        logits: torch.Tensor = self._model(**inputs, logits_to_keep=1).logits
-        return logits[0, -1, words].double()
+    def _logits(self, text: str) -> torch.Tensor:
+        ids = torch.tensor([self._prompts.of("sentiment", text)])
+        logits: torch.Tensor = self._model(ids, logits_to_keep=1).logits
+        return logits[0, -1, self._prompts.labels()].double()

@@ -109,9 +109,10 @@ class Contestant:
 
     async def _write(self, prompt: Prompt, write: int) -> int:
         sampling = Sampling(temperature=0, repetition_penalty=1, max_tokens=write)
-        async for event in self._engine.reply(prompt, sampling):
-            if isinstance(event, Finish):
-                return event.usage.completion_tokens
+        async with aclosing(self._engine.reply(prompt, sampling)) as events:
+            async for event in events:
+                if isinstance(event, Finish):
+                    return event.usage.completion_tokens
         raise ValueError("the reply had no end")
 
     async def _labels_among(

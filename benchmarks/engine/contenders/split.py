@@ -5,12 +5,11 @@ from typing import Any
 import torch
 from transformers import (
     AutoModelForCausalLM,
-    AutoTokenizer,
     BertConfig,
     BertForSequenceClassification,
 )
 
-from benchmarks.engine.chatml import chat_prompt
+from benchmarks.engine.prompts import Prompts
 from benchmarks.engine.worker import peak_bytes
 
 # bert-base-chinese's vocabulary; the other sizes of BERT-base are the class's defaults.
@@ -24,7 +23,7 @@ class Contestant:
 
     def __init__(self, folder: str, threads: int) -> None:
         torch.set_num_threads(threads)
-        self._tokenizer = AutoTokenizer.from_pretrained(folder)
+        self._prompts = Prompts(folder)
         self._chat: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="sdpa"
         )
@@ -37,8 +36,13 @@ class Contestant:
         """Label `text`, then reply to it; return the tokens that went through either model."""
         judged = torch.randint(_BERT_VOCABULARY, (1, len(text) + _BERT_BORDERS))
         self._classifier(judged)
-        inputs = self._tokenizer([chat_prompt(text)], return_tensors="pt")
-        written = self._chat.generate(**inputs, max_new_tokens=write, do_sample=False)
+        prompt = torch.tensor([self._prompts.of("chat", text)])
+        written = self._chat.generate(
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            max_new_tokens=write,
+            do_sample=False,
+        )
         # The last token that is written is never computed on.
         return int(judged.numel() + written.numel() - 1)
 
