@@ -19,6 +19,7 @@ def read_call(
     call_id: int,
     lane: Lane,
     metadata: Iterable[tuple[str, str | bytes]],
+    size_bytes: int,
     left_s: float | None,
     now: float,
 ) -> Call:
@@ -34,6 +35,7 @@ def read_call(
         deadline_s=None if left_s is None else now + left_s,
         accepts_degraded=said.get(ACCEPT_DEGRADED_KEY) != "false",
         conversation=_digest(said.get(CONVERSATION_KEY)),
+        size_bytes=size_bytes,
         is_retried=ATTEMPTS_KEY in said,
     )
 

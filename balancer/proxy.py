@@ -102,7 +102,7 @@ class _Forward:
             await _pass_initial_metadata(upstream, context)
             return self._finish(lease, await upstream.trailing_metadata(), context)
 
-        await self._forward(context, attempt)
+        await self._forward(context, len(request), attempt)
         return answer
 
     async def server_stream(self, request: bytes, context: Context) -> None:
@@ -117,7 +117,7 @@ class _Forward:
             )
             return await self._pass_answers(lease, upstream, context, lambda: None)
 
-        await self._forward(context, attempt)
+        await self._forward(context, len(request), attempt)
 
     async def stream(self, requests: object, context: Context) -> None:
         """Any number of messages each way, which is what every unknown method is taken for."""
@@ -146,18 +146,22 @@ class _Forward:
             return ending
 
         try:
-            await self._forward(context, attempt)
+            await self._forward(context, 0, attempt)
         finally:
             tape.close()
 
     async def _forward(
-        self, context: Context, attempt: Callable[[Lease, Call], Awaitable[Outcome | _Ending]]
+        self,
+        context: Context,
+        size_bytes: int,
+        attempt: Callable[[Lease, Call], Awaitable[Outcome | _Ending]],
     ) -> None:
         """Hold a lease, make attempts until one comes to something, end the call as it ended."""
         call = read_call(
             next(self.ids),
             self.lane,
             context.invocation_metadata() or (),
+            size_bytes,
             context.time_remaining(),
             self.dispatcher.now_s(),
         )

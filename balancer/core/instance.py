@@ -13,6 +13,7 @@ from tidegate.balancer.core.call import Lane, Outcome
 from tidegate.balancer.core.change import Change
 from tidegate.balancer.core.eject import Ejection
 from tidegate.balancer.core.hold import Hold
+from tidegate.balancer.core.limit import Limit
 from tidegate.balancer.core.ramp import Ramp
 
 
@@ -87,6 +88,7 @@ class Instance:
     ejection: Ejection
     in_flight: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(Lane, 0))
     holds: dict[Lane, Hold] = field(default_factory=lambda: {lane: Hold() for lane in Lane})
+    limits: dict[Lane, Limit] = field(default_factory=lambda: {lane: Limit() for lane in Lane})
     ramp: Ramp | None = None
 
     @property
@@ -116,9 +118,10 @@ class Instance:
         return self.phase is Phase.HOT and self.registration.slots_of(lane) > 0
 
     def limit(self, lane: Lane, now: float) -> int:
-        """How many calls of `lane` it may have now: its slots, or less while it is fresh."""
+        """How many calls of `lane` it may have now: its slots, or less while it is fresh or slow."""
         slots = self.registration.slots_of(lane)
-        return slots if self.ramp is None else self.ramp.allows(slots, now)
+        allowed = self.limits[lane].allows(slots)
+        return allowed if self.ramp is None else min(self.ramp.allows(slots, now), allowed)
 
     def has_room(self, lane: Lane, now: float) -> bool:
         """Whether one more call of `lane` may go there now."""
@@ -127,6 +130,25 @@ class Instance:
         if self.ejection.is_on_probation(now) and any(self.in_flight.values()):
             return False
         return self.in_flight[lane] < self.limit(lane, now)
+
+    def adapt(self, lane: Lane, outcome: Outcome, ratio: float, now: float) -> Change | None:
+        """Take in that a send took `ratio` times as long as usual; the change of limit that follows.
+
+        To be told before `learn`: refusals that arrive during a hold are of older sends.
+        """
+        slots, limit = self.registration.slots_of(lane), self.limits[lane]
+        before, reason = limit.allows(slots), "it had less room than it registered"
+        if outcome is Outcome.REFUSED and now >= self.holds[lane].until_s:
+            limit.narrow(slots)
+        elif outcome in (Outcome.FULL, Outcome.DEGRADED):
+            median = limit.learn(ratio, slots)
+            reason = f"answers take {median or ratio:.1f} times as long as usual"
+        after = limit.allows(slots)
+        if after == before:
+            return None
+        return Change(
+            self.id, f"{lane.value} limit {before}", f"{lane.value} limit {after}", reason
+        )
 
     def learn(self, lane: Lane, outcome: Outcome, now: float) -> Change | None:
         """Take in how a send to it ended; the change of trust that follows, if any.

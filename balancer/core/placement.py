@@ -19,6 +19,7 @@ from tidegate.balancer.core.policy import Policy
 from tidegate.balancer.core.roster import Roster
 from tidegate.balancer.core.route import Random, least_outstanding
 from tidegate.balancer.core.verdict import Backlog
+from tidegate.balancer.core.work import work_of
 
 
 class Placement:
@@ -37,6 +38,8 @@ class Placement:
         self._flights = flights
         self._rng = rng
         self._service = {lane: ServiceTime() for lane in Lane}
+        # The same by unit of work, so that long messages don't make an instance look slow.
+        self._pace = {lane: ServiceTime() for lane in Lane}
         self._affinity = Affinity()
         self._floor = ChatFloor(policy.chat_share, policy.chat_share_window_s)
 
@@ -106,17 +109,22 @@ class Placement:
             due += [] if in_s is None else [now + in_s]
         return due
 
-    def learn(self, flight: Flight, outcome: Outcome, now: float) -> Change | None:
-        """Take in how long a send took and how it ended; the change of trust that follows."""
-        lane = flight.send.lane
+    def learn(self, flight: Flight, outcome: Outcome, now: float) -> list[Change]:
+        """Take in how long a send took and how it ended; the changes that follow."""
+        lane, call, instance = flight.send.lane, flight.send.call, flight.instance
+        took_s = now - flight.send.began_s
+        pace, pace_s = self._pace[lane], took_s / work_of(call)
+        ratio = pace_s / pace.median_s if pace.median_s else 1.0
         if lane is Lane.CHAT and outcome is Outcome.FULL:
-            self._affinity.remember(flight.send.call.conversation, flight.instance.id)
+            self._affinity.remember(call.conversation, instance.id)
         # A short answer says nothing about how long a full one takes, and the other way round.
         if outcome is (Outcome.DEGRADED if lane is Lane.DEGRADED else Outcome.FULL):
-            self._service[lane].learn(now - flight.send.began_s)
+            self._service[lane].learn(took_s)
+            pace.learn(pace_s)
         elif outcome is Outcome.EXPIRED:
-            self._service[lane].learn_at_least(now - flight.send.began_s)
-        return flight.instance.learn(lane, outcome, now)
+            self._service[lane].learn_at_least(took_s)
+        changes = instance.adapt(lane, outcome, ratio, now), instance.learn(lane, outcome, now)
+        return [change for change in changes if change is not None]
 
     @property
     def _contending(self) -> int:

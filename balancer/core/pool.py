@@ -122,8 +122,7 @@ class Pool:
         flight = self._flights.end(send)
         if flight is None:
             return []
-        change = self._placement.learn(flight, outcome, now)
-        self._changes += [] if change is None else [change]
+        self._changes += self._placement.learn(flight, outcome, now)
         verdicts: list[Verdict] = []
         if outcome is Outcome.REFUSED:
             verdicts += self._put_back(flight.waiter, now)

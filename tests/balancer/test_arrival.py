@@ -5,11 +5,11 @@ from tidegate.balancer.core.call import Call, Lane
 
 
 def read(*metadata: tuple[str, str | bytes], left_s: float | None = None) -> Call:
-    return read_call(7, Lane.CHAT, metadata, left_s, 100.0)
+    return read_call(7, Lane.CHAT, metadata, 9, left_s, 100.0)
 
 
 def test_a_call_that_says_nothing_has_no_deadline_and_takes_what_it_gets():
-    assert read() == Call(7, Lane.CHAT, 100.0, None, accepts_degraded=True)
+    assert read() == Call(7, Lane.CHAT, 100.0, None, accepts_degraded=True, size_bytes=9)
 
 
 def test_the_deadline_is_converted_once():

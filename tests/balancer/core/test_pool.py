@@ -467,6 +467,17 @@ def test_a_balancer_that_cannot_keep_up_takes_no_new_chats():
     ]
 
 
+def test_an_instance_that_is_slower_than_its_lane_gets_fewer_calls():
+    story = Story(hot("a", chat=4), hot("b", Role.SENTIMENT))
+    for _ in range(64):
+        story.learn(CHAT, 1.0)
+    for _ in range(16):
+        story.learn(CHAT, 5.0)
+    changes = [change.after for change in story.pool.take_changes() if "limit" in change.after]
+    assert changes == ["chat limit 3"]
+    assert [type(story.offer()) for _ in range(4)] == [Send, Send, Send, Wait]
+
+
 def test_a_newcomer_does_not_overtake_those_who_wait():
     story = Story(hot("a"))
     story.finish(story.offer(), Outcome.REFUSED)
