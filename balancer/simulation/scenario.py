@@ -37,6 +37,7 @@ class Settings(Table):
     chat_queue_limit: Places = _USUAL.lanes[Lane.CHAT].max_waiting
     chat_share: Share = _USUAL.chat_share
     chat_share_window_s: Wait = _USUAL.chat_share_window_s
+    slow_start_s: Pause = _USUAL.slow_start_s
     eject_after: Annotated[int, Field(ge=1)] = _USUAL.eject_after
     degrade_enter_s: Wait = _USUAL.degrade_enter_s
     degrade_leave_s: Wait = _USUAL.degrade_leave_s
@@ -64,6 +65,7 @@ class Settings(Table):
             },
             chat_share=self.chat_share,
             chat_share_window_s=self.chat_share_window_s,
+            slow_start_s=self.slow_start_s,
             eject_after=self.eject_after,
             degrade_enter_s=self.degrade_enter_s,
             degrade_leave_s=self.degrade_leave_s,

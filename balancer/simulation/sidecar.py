@@ -88,6 +88,7 @@ class Sidecar:
             arrived_s=now,
             deadline_s=visit.deadline_s if knows_deadline else None,
             accepts_degraded=visit.manner.accepts_degraded,
+            is_retried=visit.is_retried,
         )
         self._places[call.id] = Place(call, visit, on_end)
         self.witness.see_time(now)

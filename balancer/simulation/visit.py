@@ -72,6 +72,11 @@ class Visit:
         """Whether it has a full answer, within its deadline."""
         return self.result is Result.FULL and self.ended_s <= self.deadline_s
 
+    @property
+    def is_retried(self) -> bool:
+        """Whether this attempt says of itself that it is a retry, as obedient clients' do."""
+        return self.attempts > 1 and self.manner.on_shed is OnShed.OBEY
+
     def comes_back_s(
         self, result: Result, hint_s: float | None, now: float, rng: Random
     ) -> float | None:
