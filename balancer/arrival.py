@@ -10,6 +10,7 @@ from hashlib import blake2b
 from tidegate.balancer.core.call import Call, Lane
 
 ACCEPT_DEGRADED_KEY = "tidegate-accept-degraded"
+CALLER_KEY = "tidegate-caller"
 CONVERSATION_KEY = "tidegate-conversation"
 ATTEMPTS_KEY = "grpc-previous-rpc-attempts"
 """Set by gRPC's own retry policy, and only on a retry."""
@@ -19,13 +20,14 @@ def read_call(
     call_id: int,
     lane: Lane,
     metadata: Iterable[tuple[str, str | bytes]],
+    peer: str,
     size_bytes: int,
     left_s: float | None,
     now: float,
 ) -> Call:
     """The call of `lane` that arrived at `now` and has `left_s` until its deadline, if any.
 
-    Where a key comes twice, the last one counts.
+    Where a key comes twice, the last one counts. `peer` is the caller of one who gives no name.
     """
     said = dict(metadata)
     return Call(
@@ -36,6 +38,7 @@ def read_call(
         accepts_degraded=said.get(ACCEPT_DEGRADED_KEY) != "false",
         conversation=_digest(said.get(CONVERSATION_KEY)),
         size_bytes=size_bytes,
+        caller=_digest(said.get(CALLER_KEY) or peer),
         is_retried=ATTEMPTS_KEY in said,
     )
 

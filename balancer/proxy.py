@@ -161,6 +161,7 @@ class _Forward:
             next(self.ids),
             self.lane,
             context.invocation_metadata() or (),
+            _peer(context),
             size_bytes,
             context.time_remaining(),
             self.dispatcher.now_s(),
@@ -226,6 +227,12 @@ class _Forward:
         if call.deadline_s is None:
             return None
         return max(call.deadline_s - self.dispatcher.now_s(), 0.0)
+
+
+def _peer(context: Context) -> str:
+    """Who is at the other end: by certificate where there is one, else by host, whatever the port."""
+    identities = context.peer_identities()
+    return repr(sorted(identities)) if identities else context.peer().rpartition(":")[0]
 
 
 def _own_trailers(lease: Lease) -> Metadata:

@@ -1,14 +1,17 @@
 """The waiting room of one lane: who waits, in which order, and until when.
 
-Earliest expiry first; a call that came back from an instance goes before all others. A call that leaves
-frees its place at once: nothing is swept later. Knows nothing about instances.
+Callers take turns, and of each caller the earliest expiry goes first; a call that came back from an instance goes
+before all others. A call that leaves frees its place at once: nothing is swept later. Knows nothing about instances.
 """
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, takewhile
 
 from tidegate.balancer.core.call import Call, Lane
+from tidegate.balancer.core.turns import Turns
+from tidegate.balancer.core.work import work_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +45,66 @@ def _place(waiter: Waiter) -> tuple[bool, float, int]:
 
 
 class WaitingRoom:
-    """The waiting calls of one lane, sorted."""
+    """The waiting calls of one lane, sorted; a caller's own are in order, callers take turns."""
 
     def __init__(self) -> None:
         self._waiters: list[Waiter] = []
         self._by_call: dict[int, Waiter] = {}
+        # Of each caller, those who did not come back from an instance.
+        self._lines: dict[str, list[Waiter]] = {}
+        self._turns = Turns()
 
     def __len__(self) -> int:
         return len(self._waiters)
 
     def __iter__(self) -> Iterator[Waiter]:
-        """Waiters in order, of a snapshot: the room may change meanwhile."""
-        return iter(tuple(self._waiters))
+        """Waiters in the order in which they may go, of a snapshot: the room may change meanwhile."""
+        if len(self._lines) <= 1:
+            return iter(tuple(self._waiters))
+        lines = {
+            caller: [(waiter.place, work_of(waiter.call), waiter) for waiter in line]
+            for caller, line in self._lines.items()
+        }
+        returned = takewhile(lambda waiter: waiter.returned, tuple(self._waiters))
+        return chain(returned, self._turns.order(lines))
 
     def put(self, waiter: Waiter) -> None:
         """Let `waiter` wait."""
         insort(self._waiters, waiter, key=_place)
         self._by_call[waiter.call.id] = waiter
+        if not waiter.returned:
+            self._turns.join(waiter.call.caller)
+            insort(self._lines.setdefault(waiter.call.caller, []), waiter, key=_place)
 
     def take(self, call_id: int) -> Waiter | None:
         """Remove and return the waiter of that call; None if it doesn't wait here."""
         waiter = self._by_call.pop(call_id, None)
-        if waiter is not None:
-            del self._waiters[bisect_left(self._waiters, waiter.place, key=_place)]
+        if waiter is None:
+            return None
+        del self._waiters[bisect_left(self._waiters, waiter.place, key=_place)]
+        if not waiter.returned:
+            line = self._lines[waiter.call.caller]
+            del line[bisect_left(line, waiter.place, key=_place)]
+            if not line:
+                del self._lines[waiter.call.caller]
+                self._turns.leave(waiter.call.caller)
         return waiter
+
+    def serve(self, waiter: Waiter) -> None:
+        """Remove a waiter that goes to an instance: its caller has had a turn."""
+        if not waiter.returned:
+            self._turns.charge(waiter.call.caller, work_of(waiter.call))
+        self.take(waiter.call.id)
 
     def ahead_of(self, waiter: Waiter) -> int:
         """How many would go before `waiter` if it waited here."""
-        return bisect_left(self._waiters, waiter.place, key=_place)
+        caller = waiter.call.caller
+        if waiter.returned or self._lines.keys() <= {caller}:
+            return bisect_left(self._waiters, waiter.place, key=_place)
+        own = bisect_left(self._lines.get(caller, ()), waiter.place, key=_place)
+        lengths = {each: len(line) for each, line in self._lines.items()}
+        returned = len(self._waiters) - sum(lengths.values())
+        return returned + self._turns.ahead(caller, own, lengths)
 
     @property
     def next_expiry_s(self) -> float | None:
@@ -86,7 +121,7 @@ class WaitingRoom:
     def take_expired(self, now: float) -> list[Waiter]:
         """Remove and return all whose time is up."""
         expired = []
-        for waiter in self:
+        for waiter in tuple(self._waiters):
             if waiter.expires_s <= now:
                 self.take(waiter.call.id)
                 expired.append(waiter)

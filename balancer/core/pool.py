@@ -251,7 +251,7 @@ class Pool:
         instance = self._placement.instance_for(waiter, now)
         if instance is None:
             return None
-        self._rooms[call.lane].take(call.id)
+        self._rooms[call.lane].serve(waiter)
         return self._send(waiter, instance, now)
 
     # Effects

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from tidegate.balancer.arrival import read_call
@@ -5,11 +7,19 @@ from tidegate.balancer.core.call import Call, Lane
 
 
 def read(*metadata: tuple[str, str | bytes], left_s: float | None = None) -> Call:
-    return read_call(7, Lane.CHAT, metadata, 9, left_s, 100.0)
+    return read_call(7, Lane.CHAT, metadata, "host", 9, left_s, 100.0)
 
 
 def test_a_call_that_says_nothing_has_no_deadline_and_takes_what_it_gets():
-    assert read() == Call(7, Lane.CHAT, 100.0, None, accepts_degraded=True, size_bytes=9)
+    known = Call(7, Lane.CHAT, 100.0, None, accepts_degraded=True, size_bytes=9)
+    assert replace(read(), caller="") == known
+
+
+def test_a_caller_without_a_name_is_its_host_and_a_long_name_is_a_short_key():
+    nameless, named = read().caller, read(("tidegate-caller", "x" * 8192)).caller
+    assert nameless != named
+    assert len(nameless) == len(named) == 16
+    assert read(("tidegate-caller", "host")).caller == nameless
 
 
 def test_the_deadline_is_converted_once():

@@ -51,12 +51,15 @@ class Conservation(RuleBasedStateMachine):
                 self.over.add(call.id)
 
     @rule(
-        lane=st.sampled_from(QUEUES), left_s=st.none() | st.floats(0.0, 40.0), accepts=st.booleans()
+        lane=st.sampled_from(QUEUES),
+        left_s=st.none() | st.floats(0.0, 40.0),
+        accepts=st.booleans(),
+        caller=st.sampled_from("xy"),
     )
-    def offer(self, lane: Lane, left_s: float | None, accepts: bool) -> None:
+    def offer(self, lane: Lane, left_s: float | None, accepts: bool, caller: str) -> None:
         self.calls += 1
         deadline_s = None if left_s is None else self.now + left_s
-        call = Call(self.calls, lane, self.now, deadline_s, accepts)
+        call = Call(self.calls, lane, self.now, deadline_s, accepts, caller=caller)
         self.take([self.pool.offer(call, self.now)])
 
     @precondition(lambda self: self.sends)

@@ -2,8 +2,8 @@ from tidegate.balancer.core.call import Call, Lane
 from tidegate.balancer.core.lanes import Waiter, WaitingRoom
 
 
-def waiter(number: int, expires_s: float, *, returned: bool = False) -> Waiter:
-    return Waiter(Call(number, Lane.CHAT, 0.0), expires_s, number, returned)
+def waiter(number: int, expires_s: float, *, returned: bool = False, caller: str = "") -> Waiter:
+    return Waiter(Call(number, Lane.CHAT, 0.0, caller=caller), expires_s, number, returned)
 
 
 def room_of(*waiters: Waiter) -> WaitingRoom:
@@ -23,6 +23,19 @@ def test_the_earliest_expiry_goes_first_and_arrival_decides_among_equals():
 
 def test_a_call_that_came_back_goes_before_all_others():
     assert order(room_of(waiter(1, 5.0), waiter(2, 9.0, returned=True))) == [2, 1]
+
+
+def test_callers_take_turns_and_their_own_calls_stay_in_order():
+    loud = [waiter(number, 9.0 - number, caller="loud") for number in (1, 2, 3)]
+    room = room_of(*loud, waiter(4, 20.0, caller="quiet"), waiter(5, 30.0, returned=True))
+    assert order(room) == [5, 3, 4, 2, 1]
+    assert (room.ahead_of(waiter(6, 40.0, caller="quiet")), len(room)) == (4, 5)
+    assert room.ahead_of(waiter(6, 40.0, caller="new")) == 3
+    room.serve(loud[2])
+    assert order(room) == [5, 4, 2, 1]
+    room.serve(waiter(5, 30.0, returned=True))
+    assert room.take(4) == waiter(4, 20.0, caller="quiet")
+    assert order(room) == [2, 1]
 
 
 def test_a_call_that_leaves_frees_its_place_at_once():

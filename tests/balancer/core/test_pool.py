@@ -478,6 +478,19 @@ def test_an_instance_that_is_slower_than_its_lane_gets_fewer_calls():
     assert [type(story.offer()) for _ in range(4)] == [Send, Send, Send, Wait]
 
 
+def test_one_callers_flood_does_not_keep_another_waiting():
+    story = Story(hot("a"))
+    story.learn(CHAT, 2.0)
+    running = story.offer(caller="loud")
+    while isinstance(story.offer(caller="loud"), Wait):
+        pass
+    quiet = story.offer(caller="quiet")
+    assert isinstance(quiet, Wait)
+    (loud,) = story.finish(running)
+    (sent,) = story.finish(loud)
+    assert (loud.call.caller, sent.call) == ("loud", quiet.call)
+
+
 def test_a_newcomer_does_not_overtake_those_who_wait():
     story = Story(hot("a"))
     story.finish(story.offer(), Outcome.REFUSED)

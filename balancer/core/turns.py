@@ -1,0 +1,68 @@
+"""Decides whose turn it is among the callers of a lane: theirs who were served least.
+
+Work is what is shared. One who comes anew begins where the least served of the others stands, so that a pause
+earns no credit. Shares as deficit round robin does, to within one call, and has no quantum to choose.
+Remembers only callers who wait, so that names without end can't grow it. Knows nothing about expiry.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heapreplace
+from typing import Any, TypeVar
+
+_Turn = TypeVar("_Turn")
+
+
+class Turns:
+    """The work that each waiting caller was given, on one common scale."""
+
+    def __init__(self) -> None:
+        self._served: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._served)
+
+    def join(self, caller: str) -> None:
+        """Let a caller take part, if it doesn't yet."""
+        if caller not in self._served:
+            self._served[caller] = self._start
+
+    def leave(self, caller: str) -> None:
+        """Forget a caller who has nobody waiting any more."""
+        del self._served[caller]
+
+    def charge(self, caller: str, work: float) -> None:
+        """Note that a call of the caller was served."""
+        self._served[caller] += work
+
+    def order(self, lines: Mapping[str, Sequence[tuple[Any, float, _Turn]]]) -> Iterator[_Turn]:
+        """The calls of all lines as they would be served if all had room.
+
+        Each line is a caller's calls in order: place, work, and what to return. Of two callers who were
+        served alike, the one whose next call has the lower place goes first.
+        """
+        heap = [(self._served[caller], line[0][0], caller, 0) for caller, line in lines.items()]
+        heapify(heap)
+        while heap:
+            served, _, caller, index = heap[0]
+            line = lines[caller]
+            yield line[index][2]
+            if index + 1 < len(line):
+                heapreplace(heap, (served + line[index][1], line[index + 1][0], caller, index + 1))
+            else:
+                heappop(heap)
+
+    def ahead(self, caller: str, own: int, lengths: Mapping[str, int]) -> int:
+        """How many calls would go before one of `caller` that has `own` calls of its own before it.
+
+        Takes calls as units of work; of equals, the others go first.
+        """
+        until = self._served.get(caller, self._start) + own
+        return own + sum(
+            min(length, max(int(until - self._served[other]) + 1, 0))
+            for other, length in lengths.items()
+            if other != caller
+        )
+
+    @property
+    def _start(self) -> float:
+        return min(self._served.values(), default=0.0)
