@@ -65,7 +65,7 @@ class ServerSettings(BaseSettings):
         8, ge=1, le=256, description="Chat calls taken at once; each has its own part of the cache."
     )
     degraded_slots: int = Field(
-        8,
+        2,
         ge=0,
         le=1024,
         description="Chats answered in short at once (a label and one sentence), beside the chat "

@@ -22,7 +22,7 @@ class Outlook:
     has_room: bool
     depth: int
     wait_s: float
-    median_s: float
+    safe_s: float
     in_flight: int
 
 
@@ -37,7 +37,7 @@ def refusal(
     if not outlook.has_room and outlook.wait_s > policy.wait_s:
         return Reason.WAIT_TOO_LONG
     wait_s = 0.0 if outlook.has_room else outlook.wait_s
-    if not is_reachable(deadline_s, now + wait_s, outlook.median_s, outlook.in_flight):
+    if not is_reachable(deadline_s, now + wait_s, outlook.safe_s, outlook.in_flight):
         return Reason.DEADLINE_UNREACHABLE
     return None
 
@@ -56,15 +56,13 @@ def bounds_of(policy: LanePolicy, call: Call) -> LanePolicy:
     )
 
 
-def is_reachable(
-    deadline_s: float | None, begins_s: float, median_s: float, in_flight: int
-) -> bool:
+def is_reachable(deadline_s: float | None, begins_s: float, safe_s: float, in_flight: int) -> bool:
     """Whether a call that begins then is likely to be answered before its deadline.
 
     An idle lane always takes a call: its answer is the only way to learn that an old estimate
     no longer holds.
     """
-    return deadline_s is None or not in_flight or begins_s + median_s <= deadline_s
+    return deadline_s is None or not in_flight or begins_s + safe_s <= deadline_s
 
 
 def expiry_reason(deadline_s: float | None, now: float) -> Reason:

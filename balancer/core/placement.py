@@ -71,7 +71,7 @@ class Placement:
             has_room=instance is not None,
             depth=len(room),
             wait_s=self._estimated_wait_s(lane, room.ahead_of(waiter), now),
-            median_s=self._service[lane].median_s,
+            safe_s=self._service[lane].safe_s,
             in_flight=self._flights.count(lane),
         )
 
@@ -81,9 +81,9 @@ class Placement:
         wait_s = self._estimated_wait_s(lane, depth, now)
         return Backlog(depth, wait_s, len(self._roster.serving(lane)))
 
-    def median_s(self, lane: Lane) -> float:
-        """How long a call of `lane` is likely to take; 0 when nothing is known."""
-        return self._service[lane].median_s
+    def safe_s(self, lane: Lane) -> float:
+        """How long hardly any call of `lane` takes longer than; 0 when nothing is known."""
+        return self._service[lane].safe_s
 
     # Time
 

@@ -180,7 +180,7 @@ class Pool:
         if (
             flight.waiter.lost_by is not None
             or all(each.id == lost_by for each in self._roster.eligible(flight.send.lane, now))
-            or not may_retry(retrying, len(under_way) + 1, *budget)
+            or not may_retry(retrying, len(under_way) + 1 - retrying, *budget)
         ):
             return [self._shed(call, Reason.INSTANCE_LOST, now)]
         return self._put_back(replace(flight.waiter, lost_by=lost_by), now)
@@ -245,8 +245,8 @@ class Pool:
         if all(each.id == waiter.lost_by for each in serving):
             gone = Reason.INSTANCE_LOST if waiter.lost_by else Reason.NO_INSTANCE
             return self._turn_away(call, gone, now)
-        median_s = self._placement.median_s(call.lane)
-        if not is_reachable(call.deadline_s, now, median_s, self._flights.count(call.lane)):
+        safe_s = self._placement.safe_s(call.lane)
+        if not is_reachable(call.deadline_s, now, safe_s, self._flights.count(call.lane)):
             return self._turn_away(call, Reason.DEADLINE_UNREACHABLE, now)
         instance = self._placement.instance_for(waiter, now)
         if instance is None:

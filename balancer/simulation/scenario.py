@@ -82,7 +82,7 @@ class Instances(Table):
     role: Role = Role.BOTH
     sentiment_slots: Annotated[int, Field(ge=1, le=1024)] = 16
     chat_slots: Annotated[int, Field(ge=1, le=256)] = 8
-    degraded_slots: Annotated[int, Field(ge=0, le=1024)] = 8
+    degraded_slots: Annotated[int, Field(ge=0, le=1024)] = 2
 
     @property
     def slots(self) -> dict[Lane, int]:

@@ -20,7 +20,7 @@ def outlook(**facts: float) -> Outlook:
         "has_room": False,
         "depth": 0,
         "wait_s": 0.0,
-        "median_s": 0.0,
+        "safe_s": 0.0,
         "in_flight": 1,
     }
     return Outlook(**{**known, **facts})
@@ -37,10 +37,10 @@ def outlook(**facts: float) -> Outlook:
         ({"wait_s": 10.1}, None, Reason.WAIT_TOO_LONG),
         ({"wait_s": 10.0}, None, None),
         ({"wait_s": 10.1, "has_room": True}, None, None),
-        ({"wait_s": 3.0, "median_s": 1.0}, 104.0, None),
-        ({"wait_s": 3.0, "median_s": 1.1}, 104.0, Reason.DEADLINE_UNREACHABLE),
-        ({"wait_s": 3.0, "median_s": 1.1, "has_room": True}, 104.0, None),
-        ({"median_s": 9.0, "has_room": True}, 104.0, Reason.DEADLINE_UNREACHABLE),
+        ({"wait_s": 3.0, "safe_s": 1.0}, 104.0, None),
+        ({"wait_s": 3.0, "safe_s": 1.1}, 104.0, Reason.DEADLINE_UNREACHABLE),
+        ({"wait_s": 3.0, "safe_s": 1.1, "has_room": True}, 104.0, None),
+        ({"safe_s": 9.0, "has_room": True}, 104.0, Reason.DEADLINE_UNREACHABLE),
     ],
 )
 def test_a_newcomer_is_refused_when_it_would_wait_in_vain(facts, deadline_s, reason):

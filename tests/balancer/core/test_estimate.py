@@ -36,3 +36,10 @@ def test_a_call_that_ran_out_of_time_teaches_only_that_calls_are_longer():
 )
 def test_the_wait_is_the_time_in_which_enough_slots_come_free(ahead, slots, mean_s, wait_s):
     assert estimated_wait_s(ahead, slots, mean_s) == wait_s
+
+
+def test_the_safe_time_is_what_hardly_any_answer_exceeds():
+    service = ServiceTime()
+    for number in range(64):
+        service.learn(float(number))
+    assert (service.median_s, service.safe_s) == (32.0, 62.0)

@@ -39,8 +39,8 @@ def test_sheds_are_counted_by_reason_and_expiries_apart():
 
 
 @pytest.mark.parametrize(
-    ("retrying", "active", "allowed"),
+    ("retrying", "first", "allowed"),
     [(0, 1, True), (2, 1, True), (3, 1, False), (3, 15, False), (3, 16, True), (20, 100, False)],
 )
-def test_retries_are_a_fifth_of_active_calls_and_three_at_least(retrying, active, allowed):
-    assert may_retry(retrying, active, share=0.2, at_least=3) is allowed
+def test_retries_are_a_fifth_of_first_attempts_and_three_at_least(retrying, first, allowed):
+    assert may_retry(retrying, first, share=0.2, at_least=3) is allowed
