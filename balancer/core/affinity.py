@@ -1,4 +1,4 @@
-"""Remembers which instance answered a conversation last: its cache has the beginning of the next prompt.
+"""Remembers which instance answered a conversation last, so that what that one keeps of it is used again.
 
 Holds a bounded number of conversations, and forgets the one that was quiet for longest. Knows nothing
 about whether that instance still lives or has room.

@@ -27,8 +27,9 @@ if _version_not_supported:
 
 class ChatStub:
     """Replies in words. Metadata and statuses are those of Sentiment; in addition:
-    tidegate-conversation            routes the calls of one conversation to the instance that
-    remembers it, while that one has room. Our client sets it.
+    tidegate-conversation            sends the calls of one conversation to the instance that
+    answered it before, while that has room. Our client sets
+    it, percent-encoded.
     tidegate-accept-degraded: false  rather be shed than get a degraded reply.
     """
 
@@ -57,8 +58,9 @@ class ChatStub:
 
 class ChatServicer:
     """Replies in words. Metadata and statuses are those of Sentiment; in addition:
-    tidegate-conversation            routes the calls of one conversation to the instance that
-    remembers it, while that one has room. Our client sets it.
+    tidegate-conversation            sends the calls of one conversation to the instance that
+    answered it before, while that has room. Our client sets
+    it, percent-encoded.
     tidegate-accept-degraded: false  rather be shed than get a degraded reply.
     """
 
@@ -111,8 +113,9 @@ def add_ChatServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Chat:
     """Replies in words. Metadata and statuses are those of Sentiment; in addition:
-    tidegate-conversation            routes the calls of one conversation to the instance that
-    remembers it, while that one has room. Our client sets it.
+    tidegate-conversation            sends the calls of one conversation to the instance that
+    answered it before, while that has room. Our client sets
+    it, percent-encoded.
     tidegate-accept-degraded: false  rather be shed than get a degraded reply.
     """
 

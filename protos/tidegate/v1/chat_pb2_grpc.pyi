@@ -28,8 +28,9 @@ GRPC_VERSION: str
 
 class ChatStub:
     """Replies in words. Metadata and statuses are those of Sentiment; in addition:
-      tidegate-conversation            routes the calls of one conversation to the instance that
-                                       remembers it, while that one has room. Our client sets it.
+      tidegate-conversation            sends the calls of one conversation to the instance that
+                                       answered it before, while that has room. Our client sets
+                                       it, percent-encoded.
       tidegate-accept-degraded: false  rather be shed than get a degraded reply.
     """
 
@@ -47,8 +48,9 @@ class ChatStub:
 @_typing.type_check_only
 class ChatAsyncStub(ChatStub):
     """Replies in words. Metadata and statuses are those of Sentiment; in addition:
-      tidegate-conversation            routes the calls of one conversation to the instance that
-                                       remembers it, while that one has room. Our client sets it.
+      tidegate-conversation            sends the calls of one conversation to the instance that
+                                       answered it before, while that has room. Our client sets
+                                       it, percent-encoded.
       tidegate-accept-degraded: false  rather be shed than get a degraded reply.
     """
 
@@ -62,8 +64,9 @@ class ChatAsyncStub(ChatStub):
 
 class ChatServicer(metaclass=_abc_1.ABCMeta):
     """Replies in words. Metadata and statuses are those of Sentiment; in addition:
-      tidegate-conversation            routes the calls of one conversation to the instance that
-                                       remembers it, while that one has room. Our client sets it.
+      tidegate-conversation            sends the calls of one conversation to the instance that
+                                       answered it before, while that has room. Our client sets
+                                       it, percent-encoded.
       tidegate-accept-degraded: false  rather be shed than get a degraded reply.
     """
 
