@@ -24,6 +24,8 @@ def balancer(consul: ConsulAgent, tmp_path: Path) -> Iterator[str]:
     """The address of a balancer that looks for a service of this test's own."""
     port = free_port()
     arguments = ["tidegate-balancer", "--consul", consul.url, "--service-name", tmp_path.name]
+    # A fresh instance would grow to its slots over half a minute; here it has them at once.
+    arguments += ["--slow-start-s", "0"]
     with running([*arguments, "--port", str(port)], tmp_path / "balancer.log") as program:
         program.wait_for("balancer listens")
         yield f"localhost:{port}"
