@@ -206,8 +206,8 @@ async def test_short_answers_come_while_all_chat_slots_are_taken_and_have_a_boun
     served.model.hold()
     long = [asyncio.ensure_future(_reply(served)) for _ in range(3)]
     await eventually(lambda: served.admission.in_flight(Lane.CHAT) == 3)
-    short = [asyncio.ensure_future(_reply(served, IN_SHORT)) for _ in range(8)]
-    await eventually(lambda: served.admission.in_flight(Lane.DEGRADED) == 8)
+    short = [asyncio.ensure_future(_reply(served, IN_SHORT)) for _ in range(2)]
+    await eventually(lambda: served.admission.in_flight(Lane.DEGRADED) == 2)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await _reply(served, IN_SHORT)
     assert unpack(caught.value).reason == "SLOTS_TAKEN"

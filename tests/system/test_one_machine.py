@@ -16,15 +16,15 @@ labels = ["紧急", "普通"]
 
 [template]
 user = "工单：{text}\\n"
-assistant = "程度：{text}\\n\\n"
+label = "程度：{text}\\n\\n"
 
 [[examples]]
 text = "所有门店都停了！"
-answer = "紧急"
+label = "紧急"
 
 [[examples]]
 text = "想问一下发票抬头怎么改。"
-answer = "普通"
+label = "普通"
 """
 REVIEWS = Path(__file__).parent / "reviews.tsv"
 
