@@ -74,18 +74,18 @@ class Scheduler:
         """Give out free slots, then plan the next step. An empty batch means nothing to do."""
         self._admit()
         recalls, self._recalls = self._recalls, []
-        rows: dict[int, Row] = {}
+        rows: list[Row] = []
         budget = self.budget_tokens
         labels = [s for s in self.running if not isinstance(s.aim, Write | Held)]
         replies = [s for s in self.running if isinstance(s.aim, Write)]
         for sequence in labels + replies:
             if isinstance(sequence.aim, Write) and sequence.written:
-                rows[sequence.id] = _row(sequence, 1)
+                rows.append(_row(sequence, 1))
             elif budget > 0:
                 chunk = min(sequence.pending, budget)
                 budget -= chunk
-                rows[sequence.id] = _row(sequence, chunk)
-        return Batch(tuple(recalls), tuple(rows.values()))
+                rows.append(_row(sequence, chunk))
+        return Batch(tuple(recalls), tuple(rows))
 
     def planned(self, batch: Batch) -> list[Sequence]:
         """Return the running sequences that the rows of `batch` belong to, in their order."""
