@@ -10,8 +10,10 @@ from tidegate.balancer.core.call import Call
 from tidegate.balancer.core.policy import LanePolicy
 from tidegate.balancer.core.verdict import Reason
 
+FIRST_SHARE = 0.9
+"""While some are expected back, the last tenth of a lane is theirs."""
 RETRIED_SHARE = 0.8
-"""The last fifth of a lane is for first tries."""
+"""Who comes again unasked finds a lane shorter by a fifth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Outlook:
     has_room: bool
     depth: int
     wait_s: float
-    safe_s: float
+    needs_s: float
     in_flight: int
 
 
@@ -37,32 +39,34 @@ def refusal(
     if not outlook.has_room and outlook.wait_s > policy.wait_s:
         return Reason.WAIT_TOO_LONG
     wait_s = 0.0 if outlook.has_room else outlook.wait_s
-    if not is_reachable(deadline_s, now + wait_s, outlook.safe_s, outlook.in_flight):
+    if not is_reachable(deadline_s, now + wait_s, outlook.needs_s, outlook.in_flight):
         return Reason.DEADLINE_UNREACHABLE
     return None
 
 
-def bounds_of(policy: LanePolicy, call: Call) -> LanePolicy:
-    """The bounds of a lane for this call: narrower for one that comes again.
+def bounds_of(
+    policy: LanePolicy, call: Call, *, is_promised: bool, are_expected: bool
+) -> LanePolicy:
+    """The bounds of a lane for this call: all of it for one that was promised room.
 
-    When not all can stay, those go first that were turned away before: callers who repeat
-    themselves would otherwise crowd out those who ask once.
+    When not all can stay, those go first that come again unasked: callers who repeat themselves
+    would otherwise crowd out those who ask once. First tries leave some for those who were told to come back.
     """
-    if not call.is_retried:
+    if is_promised or not (call.is_retried or are_expected):
         return policy
+    share = RETRIED_SHARE if call.is_retried else FIRST_SHARE
     return LanePolicy(
-        wait_s=policy.wait_s * RETRIED_SHARE,
-        max_waiting=math.ceil(policy.max_waiting * RETRIED_SHARE),
+        wait_s=policy.wait_s * share, max_waiting=math.ceil(policy.max_waiting * share)
     )
 
 
-def is_reachable(deadline_s: float | None, begins_s: float, safe_s: float, in_flight: int) -> bool:
+def is_reachable(deadline_s: float | None, begins_s: float, needs_s: float, in_flight: int) -> bool:
     """Whether a call that begins then is likely to be answered before its deadline.
 
     An idle lane always takes a call: its answer is the only way to learn that an old estimate
     no longer holds.
     """
-    return deadline_s is None or not in_flight or begins_s + safe_s <= deadline_s
+    return deadline_s is None or not in_flight or begins_s + needs_s <= deadline_s
 
 
 def expiry_reason(deadline_s: float | None, now: float) -> Reason:

@@ -28,6 +28,8 @@ class ChatFloor:
     window_s: float
     _buckets: deque[_Bucket] = field(default_factory=deque)
     _last_s: float | None = None
+    _chat_s: float = 0.0
+    _total_s: float = 0.0
 
     def advance(self, now: float, chat: int, total: int) -> None:
         """Account for the time since the last event, during which so many calls were in flight."""
@@ -40,12 +42,19 @@ class ChatFloor:
             end_s = min(now, (number + 1) * BUCKET_S)
             if not self._buckets or self._buckets[-1].number != number:
                 self._buckets.append(_Bucket(number))
-            self._buckets[-1].chat_s += chat * (end_s - begin_s)
-            self._buckets[-1].total_s += total * (end_s - begin_s)
+            chat_s, total_s = chat * (end_s - begin_s), total * (end_s - begin_s)
+            self._buckets[-1].chat_s += chat_s
+            self._buckets[-1].total_s += total_s
+            self._chat_s += chat_s
+            self._total_s += total_s
             begin_s = end_s
         oldest = int((now - self.window_s) // BUCKET_S)
-        while self._buckets and self._buckets[0].number < oldest:
-            self._buckets.popleft()
+        if self._buckets and self._buckets[0].number < oldest:
+            while self._buckets and self._buckets[0].number < oldest:
+                self._buckets.popleft()
+            # Summed anew, so that rounding never adds up.
+            self._chat_s = sum(bucket.chat_s for bucket in self._buckets)
+            self._total_s = sum(bucket.total_s for bucket in self._buckets)
 
     @property
     def is_due(self) -> bool:
@@ -55,9 +64,7 @@ class ChatFloor:
     @property
     def _surplus_s(self) -> float:
         """Slot-seconds that chat has had above its share; below 0 when it is owed some."""
-        chat_s = sum(bucket.chat_s for bucket in self._buckets)
-        total_s = sum(bucket.total_s for bucket in self._buckets)
-        return chat_s - self.share * total_s
+        return self._chat_s - self.share * self._total_s
 
     def due_in_s(self, chat: int, total: int) -> float | None:
         """How long until the floor is due if the calls in flight stay as they are; None: never."""

@@ -3,6 +3,7 @@
 Knows nothing about how instances are found or reached, nor which one is best.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -90,6 +91,39 @@ class Instance:
     holds: dict[Lane, Hold] = field(default_factory=lambda: {lane: Hold() for lane in Lane})
     limits: dict[Lane, Limit] = field(default_factory=lambda: {lane: Limit() for lane in Lane})
     ramp: Ramp | None = None
+    hot_since_s: float = -math.inf
+    """When it was seen to become hot; -inf for one that was hot when it was first seen."""
+    slots: dict[Lane, int] = field(init=False)
+    """What it registered for each lane that its role serves, read once."""
+    is_settled: bool = True
+    """Whether time alone changes nothing for it: no hold, no ejection, no ramp."""
+    _room: dict[Lane, int] = field(init=False)
+    """How many calls of each lane it may have while it is settled."""
+
+    def __post_init__(self) -> None:
+        self.register(self.registration)
+
+    def register(self, registration: Registration) -> None:
+        """Take over what the instance says of itself now."""
+        self.registration = registration
+        self.slots = {lane: registration.slots_of(lane) for lane in Lane}
+        self._measure()
+
+    def warm_up(self, ramp: Ramp | None) -> None:
+        """Let it grow to its slots along `ramp`; None gives it all of them."""
+        self.ramp = ramp
+        self.is_settled = self.is_settled and ramp is None
+
+    def settle(self, now: float) -> bool:
+        """Whether time has nothing more to say about it, from now on if not before."""
+        if self.ramp is not None and self.ramp.is_over(now):
+            self.ramp = None
+        self.is_settled = (
+            self.ramp is None
+            and self.ejection.out_until_s is None
+            and all(hold.until_s <= now for hold in self.holds.values())
+        )
+        return self.is_settled
 
     @property
     def id(self) -> str:
@@ -108,44 +142,42 @@ class Instance:
 
     def ends_s(self, lane: Lane, now: float) -> list[float]:
         """When time alone may give it room for `lane`: a hold or an ejection ends, a ramp grows."""
-        slots = self.registration.slots_of(lane)
+        slots = self.slots[lane]
         grows_s = None if self.ramp is None else self.ramp.grows_s(slots, now)
         ends = self.holds[lane].until_s, self.ejection.out_until_s, grows_s
         return [end for end in ends if end is not None]
 
     def serves(self, lane: Lane) -> bool:
         """Whether it is hot and has slots for `lane`, free or not."""
-        return self.phase is Phase.HOT and self.registration.slots_of(lane) > 0
+        return self.slots[lane] > 0 and self.registration.phase is Phase.HOT
 
     def limit(self, lane: Lane, now: float) -> int:
         """How many calls of `lane` it may have now: its slots, or less while it is fresh or slow."""
-        slots = self.registration.slots_of(lane)
+        slots = self.slots[lane]
         allowed = self.limits[lane].allows(slots)
         return allowed if self.ramp is None else min(self.ramp.allows(slots, now), allowed)
 
     def has_room(self, lane: Lane, now: float) -> bool:
         """Whether one more call of `lane` may go there now."""
+        if self.is_settled:
+            return self.in_flight[lane] < self._room[lane]
         if not self.serves(lane) or now < self.holds[lane].until_s:
             return False
         if self.ejection.is_on_probation(now) and any(self.in_flight.values()):
             return False
         return self.in_flight[lane] < self.limit(lane, now)
 
-    def adapt(self, lane: Lane, outcome: Outcome, ratio: float, now: float) -> Change | None:
-        """Take in that a send took `ratio` times as long as usual; the change of limit that follows.
-
-        To be told before `learn`: refusals that arrive during a hold are of older sends.
-        """
-        slots, limit = self.registration.slots_of(lane), self.limits[lane]
-        before, reason = limit.allows(slots), "it had less room than it registered"
-        if outcome is Outcome.REFUSED and now >= self.holds[lane].until_s:
-            limit.narrow(slots)
-        elif outcome in (Outcome.FULL, Outcome.DEGRADED):
-            median = limit.learn(ratio, slots)
-            reason = f"answers take {median or ratio:.1f} times as long as usual"
+    def adapt(self, lane: Lane, outcome: Outcome, ratio: float) -> Change | None:
+        """Take in that a send took `ratio` times as long as usual; the change of limit that follows."""
+        slots, limit = self.slots[lane], self.limits[lane]
+        if outcome not in (Outcome.FULL, Outcome.DEGRADED):
+            return None
+        before, median = limit.allows(slots), limit.learn(ratio, slots)
         after = limit.allows(slots)
         if after == before:
             return None
+        self._measure()
+        reason = f"answers take {median or ratio:.1f} times as long as usual"
         return Change(
             self.id, f"{lane.value} limit {before}", f"{lane.value} limit {after}", reason
         )
@@ -157,10 +189,12 @@ class Instance:
         """
         match outcome:
             case Outcome.LOST | Outcome.CUT:
+                self.is_settled = False
                 if self.ejection.fail(now):
                     out_s = (self.ejection.out_until_s or now) - now
                     return Change(self.id, "trusted", "ejected", f"unreachable, out {out_s:g} s")
             case Outcome.REFUSED:
+                self.is_settled = False
                 self.holds[lane].refuse(now)
             case Outcome.FULL | Outcome.DEGRADED | Outcome.INVALID | Outcome.FAILED:
                 self.holds[lane].admit()
@@ -171,3 +205,10 @@ class Instance:
             case _:
                 assert_never(outcome)
         return None
+
+    def _measure(self) -> None:
+        is_hot = self.registration.phase is Phase.HOT
+        self._room = {
+            lane: self.limits[lane].allows(slots) if is_hot else 0
+            for lane, slots in self.slots.items()
+        }

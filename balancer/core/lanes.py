@@ -19,7 +19,8 @@ class Waiter:
     """A call that waits until `expires_s`, ordered by arrival among equals.
 
     `returned` is set when an instance refused or lost it; `lost_by` names the one that lost it;
-    `degraded` when it is to be answered in short: such a one never stands in a room.
+    `degraded` when it is to be answered in short: such a one never stands in a room. `refusals`
+    counts the instances that had no slot for it.
     """
 
     call: Call
@@ -28,6 +29,7 @@ class Waiter:
     returned: bool = False
     lost_by: str | None = None
     degraded: bool = False
+    refusals: int = 0
 
     @property
     def lane(self) -> Lane:
@@ -42,6 +44,10 @@ class Waiter:
 
 def _place(waiter: Waiter) -> tuple[bool, float, int]:
     return waiter.place
+
+
+def _work(waiter: Waiter) -> float:
+    return work_of(waiter.call)
 
 
 class WaitingRoom:
@@ -61,12 +67,17 @@ class WaitingRoom:
         """Waiters in the order in which they may go, of a snapshot: the room may change meanwhile."""
         if len(self._lines) <= 1:
             return iter(tuple(self._waiters))
-        lines = {
-            caller: [(waiter.place, work_of(waiter.call), waiter) for waiter in line]
-            for caller, line in self._lines.items()
-        }
-        returned = takewhile(lambda waiter: waiter.returned, tuple(self._waiters))
-        return chain(returned, self._turns.order(lines))
+        lines = {caller: tuple(line) for caller, line in self._lines.items()}
+        returned = tuple(takewhile(lambda waiter: waiter.returned, self._waiters))
+        return chain(returned, self._turns.order(lines, _place, _work))
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a newcomer would overtake somebody.
+
+        Those who wait for an instance other than the one that lost them block nobody.
+        """
+        return any(waiter.lost_by is None for waiter in self._waiters)
 
     def put(self, waiter: Waiter) -> None:
         """Let `waiter` wait."""

@@ -1,9 +1,8 @@
 """Decides how many of its slots an instance may use, by how long its answers take.
 
 Additive increase, multiplicative decrease: when half of the last 16 answers took more than twice as long
-as is usual in their lane, or when the instance had less room than we thought, a tenth less; when not, one more. The
-slots that it registered are the upper bound: they are known, so nothing is probed. Knows nothing about what is
-usual.
+as is usual in their lane, a tenth less; when not, one more. The slots that it registered are the upper bound:
+they are known, so nothing is probed. Knows nothing about what is usual.
 """
 
 from dataclasses import dataclass, field

@@ -18,8 +18,12 @@ from tidegate.balancer.core.lanes import Waiter, WaitingRoom
 from tidegate.balancer.core.policy import Policy
 from tidegate.balancer.core.roster import Roster
 from tidegate.balancer.core.route import Random, least_outstanding
+from tidegate.balancer.core.share import Share
 from tidegate.balancer.core.verdict import Backlog
 from tidegate.balancer.core.work import work_of
+
+LOOKS = 2
+"""Instances that one call may be refused by before its lane has less: a free slot may be at another."""
 
 
 class Placement:
@@ -40,6 +44,8 @@ class Placement:
         self._service = {lane: ServiceTime() for lane in Lane}
         # The same by unit of work, so that long messages don't make an instance look slow.
         self._pace = {lane: ServiceTime() for lane in Lane}
+        self._shares = {lane: Share() for lane in Lane}
+        self._pressed_until_s = dict.fromkeys(Lane, 0.0)
         self._affinity = Affinity()
         self._floor = ChatFloor(policy.chat_share, policy.chat_share_window_s)
 
@@ -48,47 +54,71 @@ class Placement:
     def instance_for(self, waiter: Waiter, now: float) -> Instance | None:
         """The instance that the call would go to now; None if there is no room for it."""
         lane = waiter.lane
-        held_back = lane is Lane.CHAT and self._sentiment_goes_first
-        candidates = [
-            each
-            for each in self._roster.eligible(lane, now)
-            if each.has_room(lane, now)
-            and each.id != waiter.lost_by
-            and not (held_back and each.serves(Lane.SENTIMENT))
-        ]
-        home = self._affinity.home_of(waiter.call.conversation)
-        if lane is Lane.CHAT and any(each.id == home for each in candidates):
-            candidates = [each for each in candidates if each.id == home]
+        if self._flights.count(lane) + 1 > self._shares[lane].allows(now):
+            return None
+        candidates = [each for each in self._roster.eligible(lane, now) if each.has_room(lane, now)]
+        if waiter.lost_by is not None:
+            candidates = [each for each in candidates if each.id != waiter.lost_by]
+        if lane is Lane.CHAT:
+            if self._sentiment_goes_first:
+                candidates = [each for each in candidates if not each.serves(Lane.SENTIMENT)]
+            home = self._affinity.home_of(waiter.call.conversation)
+            if home is not None:
+                candidates = [each for each in candidates if each.id == home] or candidates
         service_s = {each: estimate.mean_s for each, estimate in self._service.items()}
-        return least_outstanding(candidates, service_s, self._rng)
+        return least_outstanding(candidates, lane, service_s, self._rng)
 
     def outlook(self, waiter: Waiter, instance: Instance | None, now: float) -> Outlook:
         """What the lane offers a newcomer that may go to `instance`, or has to wait."""
         lane = waiter.call.lane
-        room = self._rooms[lane]
+        room, has_room = self._rooms[lane], instance is not None
         return Outlook(
             instances=len(self._roster.serving(lane)),
-            has_room=instance is not None,
+            has_room=has_room,
             depth=len(room),
-            wait_s=self._estimated_wait_s(lane, room.ahead_of(waiter), now),
-            safe_s=self._service[lane].safe_s,
+            wait_s=0.0 if has_room else self._wait_s(lane, room.ahead_of(waiter), now),
+            # Who has to wait is one of several, also when it is the only one so far.
+            needs_s=self.needs_s(lane, 0 if has_room else len(room) + 1, now),
             in_flight=self._flights.count(lane),
         )
 
     def backlog(self, lane: Lane, now: float) -> Backlog:
         """How many wait in `lane`, how long one more would, and how many instances serve it."""
         depth = len(self._rooms[lane])
-        wait_s = self._estimated_wait_s(lane, depth, now)
-        return Backlog(depth, wait_s, len(self._roster.serving(lane)))
+        return Backlog(depth, self.wait_s(lane, now), len(self._roster.serving(lane)))
 
-    def safe_s(self, lane: Lane) -> float:
-        """How long hardly any call of `lane` takes longer than; 0 when nothing is known."""
-        return self._service[lane].safe_s
+    def wait_s(self, lane: Lane, now: float) -> float:
+        """How long one more of `lane` would wait, as the last of those that wait."""
+        return self._wait_s(lane, len(self._rooms[lane]), now)
+
+    def needs_s(self, lane: Lane, others: int, now: float) -> float:
+        """How much time a call of `lane` should have left while `others` wait; 0 when nothing is known.
+
+        A slot that nobody else wants may be tried at even odds, and one that others wait for by a call
+        that most likely makes it. While calls are turned away a slot is for those who surely do:
+        who runs out of time has kept others out for nothing.
+        """
+        service = self._service[lane]
+        if not others:
+            return service.median_s
+        return service.safe_s if now < self._pressed_until_s[lane] else service.likely_s
+
+    def note_shed(self, lane: Lane, now: float) -> None:
+        """Take in that a call of `lane` was turned away for want of room: for a while, others may be."""
+        self._pressed_until_s[lane] = now + self._service[lane].mean_s
+
+    def drain_s(self, lane: Lane, now: float) -> float:
+        """How long `lane` needs for each call that it takes up; 0 when nothing is known."""
+        return estimated_wait_s(0, self._slots(lane, now), self._service[lane].mean_s)
 
     # Time
 
     def account(self, now: float) -> None:
-        """Give the floor the time since the last event, with what was in flight during it."""
+        """Let time pass: for the floor, with what was in flight, and for the instances."""
+        self._roster.settle(now)
+        for lane, share in self._shares.items():
+            if share.is_bounded:
+                share.forget(self._roster.capacity(lane, now), now)
         if self._rooms[Lane.CHAT]:
             self._floor.advance(now, self._flights.count(Lane.CHAT), self._contending)
         else:
@@ -98,12 +128,15 @@ class Placement:
         """When time alone may let a waiting call go."""
         due = [
             end
+            for instance in self._roster.unsettled
             for lane, room in self._rooms.items()
             if room
-            for instance in self._roster
             for end in instance.ends_s(lane, now)
             if end > now
         ]
+        for lane, room in self._rooms.items():
+            grows_s = self._shares[lane].grows_s(self._flights.count(lane)) if room else None
+            due += [] if grows_s is None or grows_s <= now else [grows_s]
         if self._rooms[Lane.CHAT] and self._sentiment_goes_first:
             in_s = self._floor.due_in_s(self._flights.count(Lane.CHAT), self._contending)
             due += [] if in_s is None else [now + in_s]
@@ -123,8 +156,20 @@ class Placement:
             pace.learn(pace_s)
         elif outcome is Outcome.EXPIRED:
             self._service[lane].learn_at_least(took_s)
-        changes = instance.adapt(lane, outcome, ratio, now), instance.learn(lane, outcome, now)
-        return [change for change in changes if change is not None]
+        told = instance.adapt(lane, outcome, ratio), instance.learn(lane, outcome, now)
+        changes = [change for change in told if change is not None]
+        if changes or not instance.is_settled:
+            self._roster.note(instance)
+        if outcome is Outcome.REFUSED:
+            self._yield(flight.waiter, now)
+        return changes
+
+    def _yield(self, waiter: Waiter, now: float) -> None:
+        """Others have taken what seemed free: when there is nowhere else to look, have less."""
+        lane = waiter.lane
+        is_anywhere = any(each.has_room(lane, now) for each in self._roster.eligible(lane, now))
+        if not is_anywhere or waiter.refusals + 1 >= LOOKS:
+            self._shares[lane].refuse(self._flights.count(lane), self._service[lane].mean_s, now)
 
     @property
     def _contending(self) -> int:
@@ -135,9 +180,11 @@ class Placement:
     def _sentiment_goes_first(self) -> bool:
         return bool(self._rooms[Lane.SENTIMENT]) and not self._floor.is_due
 
-    def _estimated_wait_s(self, lane: Lane, ahead: int, now: float) -> float:
-        eligible = self._roster.eligible(lane, now)
-        if not ahead and any(each.has_room(lane, now) for each in eligible):
+    def _wait_s(self, lane: Lane, ahead: int, now: float) -> float:
+        if not ahead and any(each.has_room(lane, now) for each in self._roster.eligible(lane, now)):
             return 0.0
-        slots = sum(each.limit(lane, now) for each in eligible)
-        return estimated_wait_s(ahead, slots, self._service[lane].mean_s)
+        return estimated_wait_s(ahead, self._slots(lane, now), self._service[lane].mean_s)
+
+    def _slots(self, lane: Lane, now: float) -> float:
+        """How many calls of `lane` may be under way, our share of them if others take theirs."""
+        return min(self._roster.capacity(lane, now), self._shares[lane].allows(now))

@@ -9,12 +9,12 @@ and time before calls, and calls `tick` at `next_tick_s`. Knows nothing about so
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tidegate.balancer.core.admission import bounds_of, expiry_reason, is_reachable, refusal
+from tidegate.balancer.core.admission import expiry_reason, is_reachable, refusal
+from tidegate.balancer.core.advice import Advice
 from tidegate.balancer.core.call import Call, Lane, Outcome
 from tidegate.balancer.core.change import FLEET, Change
 from tidegate.balancer.core.degrade import Degrading
 from tidegate.balancer.core.flights import Flight, Flights
-from tidegate.balancer.core.hint import retry_after_s
 from tidegate.balancer.core.instance import Instance, Registration
 from tidegate.balancer.core.lag import Lag
 from tidegate.balancer.core.lanes import Waiter, WaitingRoom
@@ -23,7 +23,7 @@ from tidegate.balancer.core.policy import Policy
 from tidegate.balancer.core.retry import may_retry
 from tidegate.balancer.core.roster import Roster
 from tidegate.balancer.core.route import Random
-from tidegate.balancer.core.tally import Tally
+from tidegate.balancer.core.tally import Beside, Tally
 from tidegate.balancer.core.verdict import Backlog, Reason, Send, Shed, Verdict, Wait
 
 
@@ -32,12 +32,12 @@ class Pool:
 
     def __init__(self, policy: Policy, rng: Random) -> None:
         self._policy = policy
-        self._rng = rng
         self._roster = Roster(policy)
         self._rooms = {lane: WaitingRoom() for lane in Lane}
         self._tallies = {lane: Tally() for lane in Lane}
         self._flights = Flights()
         self._placement = Placement(policy, self._roster, self._rooms, self._flights, rng)
+        self._advice = Advice(rng)
         self._degrading = Degrading(
             policy.degrade_enter_s, policy.degrade_leave_s, policy.degrade_dwell_s
         )
@@ -77,9 +77,9 @@ class Pool:
 
     def next_tick_s(self, now: float) -> float | None:
         """When `tick` is due; None while time alone can change nothing."""
-        expiries = [room.next_expiry_s for room in self._rooms.values()]
+        expiries = [room.next_expiry_s for room in self._rooms.values() if room]
         due = [expiry_s for expiry_s in expiries if expiry_s is not None]
-        return min([*due, *self._placement.next_change_s(now)], default=None)
+        return min([*due, *self._placement.next_change_s(now)], default=None) if due else None
 
     # Events
 
@@ -97,20 +97,23 @@ class Pool:
         if call.lane is Lane.CHAT and self._lag.is_high:
             return self._shed(call, Reason.OVERLOADED, now)
         room = self._rooms[call.lane]
-        # Those who wait for an instance other than the one that lost them block nobody.
-        is_blocked = any(each.lost_by is None for each in room)
-        instance = None if is_blocked else self._placement.instance_for(waiter, now)
-        if instance is None and (verdict := self._in_short(waiter, now)) is not None:
-            return verdict
+        is_promised = self._advice.is_promised(call, now)
+        instance = None if room.is_blocked else self._placement.instance_for(waiter, now)
+        if instance is None and (call.accepts_degraded or not is_promised):
+            verdict = self._in_short(waiter, now)
+            if verdict is not None:
+                return verdict
         outlook = self._placement.outlook(waiter, instance, now)
-        bounds = bounds_of(self._policy.lanes[call.lane], call)
+        bounds = self._advice.bounds(self._policy.lanes[call.lane], call, is_promised=is_promised)
         reason = refusal(outlook, bounds, call.deadline_s, now)
         if reason is not None:
-            return self._shed(call, reason, now)
+            self._placement.note_shed(call.lane, now)
+            rather = self._rather_short(waiter, outlook.wait_s, now)
+            return self._shed(call, reason, now) if rather is None else rather
         if instance is not None:
             return self._send(waiter, instance, now)
         room.put(waiter)
-        return Wait(call)
+        return Wait(call, outlook.wait_s)
 
     def finish(self, send: Send, outcome: Outcome, now: float) -> list[Verdict]:
         """End a send; room appeared, so that waiters may go.
@@ -125,7 +128,8 @@ class Pool:
         self._changes += self._placement.learn(flight, outcome, now)
         verdicts: list[Verdict] = []
         if outcome is Outcome.REFUSED:
-            verdicts += self._put_back(flight.waiter, now)
+            refused = replace(flight.waiter, refusals=flight.waiter.refusals + 1)
+            verdicts += self._put_back(refused, now)
         elif outcome is Outcome.LOST:
             verdicts += self._retry(flight, now)
         else:
@@ -152,6 +156,10 @@ class Pool:
         """Time has passed: expired waiters are answered, and others may go."""
         self._placement.account(now)
         return self._advance(now)
+
+    def note_beside(self, lane: Lane, how: Beside) -> None:
+        """A call of `lane` came and ended by what became of an equal one, without a place of its own."""
+        self._tallies[lane].count_beside(how)
 
     def note_lag(self, lag_s: float, now: float) -> None:
         """Take in how late the balancer's own loop runs; new chats are refused while that is high."""
@@ -205,6 +213,19 @@ class Pool:
             return None
         if not waiter.call.accepts_degraded:
             return self._shed(waiter.call, Reason.DEGRADED_ONLY, now)
+        return self._short(waiter, now)
+
+    def _rather_short(self, waiter: Waiter, wait_s: float, now: float) -> Send | None:
+        """A short answer in place of none, for a chat that is turned away after the lane's best time.
+
+        Below the wait at which full answers are back, the engines are better used for those.
+        """
+        call = waiter.call
+        if call.lane is not Lane.CHAT or not call.accepts_degraded:
+            return None
+        return self._short(waiter, now) if wait_s > self._policy.degrade_leave_s else None
+
+    def _short(self, waiter: Waiter, now: float) -> Send | None:
         short = replace(waiter, degraded=True)
         instance = self._placement.instance_for(short, now)
         return None if instance is None else self._send(short, instance, now)
@@ -212,7 +233,7 @@ class Pool:
     def _judge_degrading(self, now: float) -> None:
         """Judge by the wait of a chat that came now; without anybody to answer in short: no."""
         is_possible = bool(self._roster.serving(Lane.DEGRADED))
-        wait_s = self.backlog(Lane.CHAT, now).estimated_wait_s if is_possible else 0.0
+        wait_s = self._placement.wait_s(Lane.CHAT, now) if is_possible else 0.0
         if self._degrading.judge(wait_s, now):
             modes = ("full", "degraded") if self._degrading.is_on else ("degraded", "full")
             self._changes.append(Change(FLEET, *modes, f"a chat would wait {wait_s:.1f} s"))
@@ -245,8 +266,8 @@ class Pool:
         if all(each.id == waiter.lost_by for each in serving):
             gone = Reason.INSTANCE_LOST if waiter.lost_by else Reason.NO_INSTANCE
             return self._turn_away(call, gone, now)
-        safe_s = self._placement.safe_s(call.lane)
-        if not is_reachable(call.deadline_s, now, safe_s, self._flights.count(call.lane)):
+        needs_s = self._placement.needs_s(call.lane, len(self._rooms[call.lane]) - 1, now)
+        if not is_reachable(call.deadline_s, now, needs_s, self._flights.count(call.lane)):
             return self._turn_away(call, Reason.DEADLINE_UNREACHABLE, now)
         instance = self._placement.instance_for(waiter, now)
         if instance is None:
@@ -268,8 +289,9 @@ class Pool:
 
     def _shed(self, call: Call, reason: Reason, now: float) -> Shed:
         self._tallies[call.lane].count_shed(reason)
-        backlog = self.backlog(call.lane, now)
-        return Shed(call, reason, retry_after_s(reason, backlog, self._rng), backlog)
+        backlog, drain_s = self.backlog(call.lane, now), self._placement.drain_s(call.lane, now)
+        after_s = self._advice.hint_s(call, reason, backlog, drain_s, now)
+        return Shed(call, reason, after_s, backlog)
 
     def _number(self) -> int:
         self._numbers += 1

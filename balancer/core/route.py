@@ -18,25 +18,44 @@ class Random(Protocol):
         ...
 
 
-def outstanding_s(instance: Instance, service_s: Mapping[Lane, float]) -> float:
+SHORT = (Lane.SENTIMENT, Lane.DEGRADED)
+"""The lanes whose calls are one pass over a text."""
+EVERY = tuple(Lane)
+
+
+def outstanding_s(
+    instance: Instance, service_s: Mapping[Lane, float], lanes: tuple[Lane, ...] = EVERY
+) -> float:
     """Seconds until the instance would have cleared what it has, each lane over its own slots.
 
     A lane without an estimate counts one second a call, so that counts decide.
     """
-    return sum(
-        count * (service_s[lane] or 1.0) / instance.registration.slots_of(lane)
-        for lane, count in instance.in_flight.items()
-        if count and instance.registration.slots_of(lane)
-    )
+    outstanding, in_flight = 0.0, instance.in_flight
+    for lane in lanes:
+        count = in_flight.get(lane)
+        if count and (slots := instance.slots[lane]):
+            outstanding += count * (service_s[lane] or 1.0) / slots
+    return outstanding
 
 
 def least_outstanding(
-    instances: Sequence[Instance], service_s: Mapping[Lane, float], rng: Random
+    instances: Sequence[Instance], lane: Lane, service_s: Mapping[Lane, float], rng: Random
 ) -> Instance | None:
-    """The instance with the least outstanding work, ties at random; None if there is none."""
+    """The instance with the least outstanding work, ties at random; None if there is none.
+
+    A short call first of all keeps away from other short ones, for they share their steps. It is over
+    before any chat is, so that how many chats run there, and for how long, says little about it.
+    """
     if len(instances) <= 1:
         return instances[0] if instances else None
-    loads = [outstanding_s(instance, service_s) for instance in instances]
+    loads: list[tuple[float, float]] | list[float]
+    if lane in SHORT:
+        loads = [
+            (outstanding_s(each, service_s, SHORT), outstanding_s(each, service_s))
+            for each in instances
+        ]
+    else:
+        loads = [outstanding_s(each, service_s) for each in instances]
     least = min(loads)
-    best = [instance for instance, load in zip(instances, loads, strict=True) if load == least]
+    best = [each for each, load in zip(instances, loads, strict=True) if load == least]
     return best[int(rng.random() * len(best))]

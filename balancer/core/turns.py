@@ -5,7 +5,7 @@ earns no credit. Shares as deficit round robin does, to within one call, and has
 Remembers only callers who wait, so that names without end can't grow it. Knows nothing about expiry.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 from typing import Any, TypeVar
 
@@ -34,20 +34,26 @@ class Turns:
         """Note that a call of the caller was served."""
         self._served[caller] += work
 
-    def order(self, lines: Mapping[str, Sequence[tuple[Any, float, _Turn]]]) -> Iterator[_Turn]:
+    def order(
+        self,
+        lines: Mapping[str, Sequence[_Turn]],
+        place: Callable[[_Turn], Any],
+        work: Callable[[_Turn], float],
+    ) -> Iterator[_Turn]:
         """The calls of all lines as they would be served if all had room.
 
-        Each line is a caller's calls in order: place, work, and what to return. Of two callers who were
-        served alike, the one whose next call has the lower place goes first.
+        Each line is a caller's calls in order. Of two callers who were served alike, the one whose
+        next call has the lower place goes first.
         """
-        heap = [(self._served[caller], line[0][0], caller, 0) for caller, line in lines.items()]
+        heap = [(self._served[caller], place(line[0]), caller, 0) for caller, line in lines.items()]
         heapify(heap)
         while heap:
             served, _, caller, index = heap[0]
             line = lines[caller]
-            yield line[index][2]
+            yield line[index]
             if index + 1 < len(line):
-                heapreplace(heap, (served + line[index][1], line[index + 1][0], caller, index + 1))
+                served += work(line[index])
+                heapreplace(heap, (served, place(line[index + 1]), caller, index + 1))
             else:
                 heappop(heap)
 
@@ -57,11 +63,11 @@ class Turns:
         Takes calls as units of work; of equals, the others go first.
         """
         until = self._served.get(caller, self._start) + own
-        return own + sum(
-            min(length, max(int(until - self._served[other]) + 1, 0))
-            for other, length in lengths.items()
-            if other != caller
-        )
+        ahead = own
+        for other, length in lengths.items():
+            if other != caller and (turns := int(until - self._served[other]) + 1) > 0:
+                ahead += min(length, turns)
+        return ahead
 
     @property
     def _start(self) -> float:

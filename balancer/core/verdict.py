@@ -60,9 +60,10 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The call waits; a later event brings its `Send` or `Shed`."""
+    """The call waits, about `estimated_wait_s`; a later event brings its `Send` or `Shed`."""
 
     call: Call
+    estimated_wait_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def outlook(**facts: float) -> Outlook:
         "has_room": False,
         "depth": 0,
         "wait_s": 0.0,
-        "safe_s": 0.0,
+        "needs_s": 0.0,
         "in_flight": 1,
     }
     return Outlook(**{**known, **facts})
@@ -37,10 +37,10 @@ def outlook(**facts: float) -> Outlook:
         ({"wait_s": 10.1}, None, Reason.WAIT_TOO_LONG),
         ({"wait_s": 10.0}, None, None),
         ({"wait_s": 10.1, "has_room": True}, None, None),
-        ({"wait_s": 3.0, "safe_s": 1.0}, 104.0, None),
-        ({"wait_s": 3.0, "safe_s": 1.1}, 104.0, Reason.DEADLINE_UNREACHABLE),
-        ({"wait_s": 3.0, "safe_s": 1.1, "has_room": True}, 104.0, None),
-        ({"safe_s": 9.0, "has_room": True}, 104.0, Reason.DEADLINE_UNREACHABLE),
+        ({"wait_s": 3.0, "needs_s": 1.0}, 104.0, None),
+        ({"wait_s": 3.0, "needs_s": 1.1}, 104.0, Reason.DEADLINE_UNREACHABLE),
+        ({"wait_s": 3.0, "needs_s": 1.1, "has_room": True}, 104.0, None),
+        ({"needs_s": 9.0, "has_room": True}, 104.0, Reason.DEADLINE_UNREACHABLE),
     ],
 )
 def test_a_newcomer_is_refused_when_it_would_wait_in_vain(facts, deadline_s, reason):
@@ -65,8 +65,19 @@ def test_an_expiry_is_the_calls_own_only_if_its_deadline_has_passed(deadline_s, 
 
 
 @pytest.mark.parametrize(
-    ("is_retried", "bounds"), [(False, LanePolicy(30.0, 9)), (True, LanePolicy(24.0, 8))]
+    ("is_retried", "is_promised", "are_expected", "bounds"),
+    [
+        (False, False, False, LanePolicy(30.0, 9)),
+        (False, False, True, LanePolicy(27.0, 9)),
+        (True, False, False, LanePolicy(24.0, 8)),
+        (True, False, True, LanePolicy(24.0, 8)),
+        (True, True, True, LanePolicy(30.0, 9)),
+    ],
+    ids=["first", "first, others expected", "unasked", "unasked, others expected", "promised"],
 )
-def test_the_last_fifth_of_a_lane_is_for_first_tries(is_retried, bounds):
+def test_the_end_of_a_lane_is_for_those_who_were_promised_room(
+    is_retried, is_promised, are_expected, bounds
+):
     call = Call(1, Lane.CHAT, 0.0, is_retried=is_retried)
-    assert bounds_of(LanePolicy(30.0, 9), call) == bounds
+    found = bounds_of(LanePolicy(30.0, 9), call, is_promised=is_promised, are_expected=are_expected)
+    assert found == bounds

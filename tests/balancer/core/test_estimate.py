@@ -1,3 +1,5 @@
+import random
+
 import pytest
 
 from tidegate.balancer.core.estimate import SAMPLES, ServiceTime, estimated_wait_s
@@ -39,7 +41,19 @@ def test_the_wait_is_the_time_in_which_enough_slots_come_free(ahead, slots, mean
 
 
 def test_the_safe_time_is_what_hardly_any_answer_exceeds():
+    rng, service = random.Random(1), ServiceTime()
+    # Replies: their lengths vary by half of their mean.
+    replies = [rng.gammavariate(4.0, 1.5) for _ in range(1000)]
+    for duration_s in replies:
+        service.learn(duration_s)
+    longer = sum(duration_s > service.safe_s for duration_s in replies)
+    assert 1 <= longer <= 20
+    assert service.safe_s < 4 * service.mean_s
+
+
+def test_answers_of_the_same_length_make_that_length_safe():
     service = ServiceTime()
-    for number in range(64):
-        service.learn(float(number))
-    assert (service.median_s, service.safe_s) == (32.0, 62.0)
+    assert service.safe_s == 0.0
+    for _ in range(3 * SAMPLES):
+        service.learn(0.1)
+    assert service.safe_s == pytest.approx(0.1, abs=1e-6)

@@ -86,16 +86,19 @@ def test_a_refusal_holds_back_the_lane_alone():
 
 def test_a_fresh_instance_has_room_for_one_more_as_its_ramp_grows():
     it = instance(slots=3)
-    it.ramp = Ramp(0.0, 30.0)
+    it.warm_up(Ramp(0.0, 30.0))
     it.in_flight[Lane.CHAT] = 1
     assert not it.has_room(Lane.CHAT, 14.9)
     assert it.ends_s(Lane.CHAT, 14.9) == [0.0, 15.0]
     assert it.has_room(Lane.CHAT, 15.0)
+    assert not it.settle(29.9)
+    assert it.settle(30.0)
+    assert it.limit(Lane.CHAT, 30.0) == 3
 
 
 def test_an_instance_that_is_slow_gets_less_than_its_slots_and_the_change_is_told():
     it = instance(slots=4)
-    told = [it.adapt(Lane.CHAT, Outcome.FULL, 3.0, 0.0) for _ in range(WINDOW)]
+    told = [it.adapt(Lane.CHAT, Outcome.FULL, 3.0) for _ in range(WINDOW)]
     change = Change("a", "chat limit 4", "chat limit 3", "answers take 3.0 times as long as usual")
     assert told == [None] * (WINDOW - 1) + [change]
     it.in_flight[Lane.CHAT] = 3
@@ -103,14 +106,8 @@ def test_an_instance_that_is_slow_gets_less_than_its_slots_and_the_change_is_tol
     assert it.limit(Lane.SENTIMENT, 0.0) == 4
 
 
-def test_a_refusal_narrows_the_limit_once_a_hold():
+@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.CANCELLED, Outcome.LOST])
+def test_what_is_no_answer_says_nothing_about_speed(outcome):
     it = instance(slots=4)
-    change = it.adapt(Lane.CHAT, Outcome.REFUSED, 1.0, 1.0)
-    assert (change.after, change.reason) == (
-        "chat limit 3",
-        "it had less room than it registered",
-    )
-    it.learn(Lane.CHAT, Outcome.REFUSED, 1.0)
-    assert it.adapt(Lane.CHAT, Outcome.REFUSED, 1.0, 1.0) is None
-    assert it.adapt(Lane.CHAT, Outcome.CANCELLED, 9.0, 9.0) is None
-    assert it.limit(Lane.CHAT, 9.0) == 3
+    assert [it.adapt(Lane.CHAT, outcome, 9.0) for _ in range(WINDOW)] == [None] * WINDOW
+    assert it.limit(Lane.CHAT, 0.0) == 4

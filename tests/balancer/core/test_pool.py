@@ -10,6 +10,7 @@ from tidegate.balancer.core.call import Call, Lane, Outcome
 from tidegate.balancer.core.instance import Phase, Registration, Role
 from tidegate.balancer.core.policy import LanePolicy, Policy
 from tidegate.balancer.core.pool import Pool
+from tidegate.balancer.core.tally import Beside
 from tidegate.balancer.core.verdict import Reason, Send, Shed, Wait
 
 CHAT, DEGRADED, SENTIMENT = Lane.CHAT, Lane.DEGRADED, Lane.SENTIMENT
@@ -127,6 +128,13 @@ def test_a_full_lane_sheds_the_newcomer():
     assert isinstance(story.offer(SENTIMENT), Send)
 
 
+def test_whoever_waits_hears_how_long_that_is_expected_to_take():
+    story = Story(hot("a"))
+    story.learn(CHAT, 12.0)
+    _, second, third = (story.offer() for _ in range(3))
+    assert (second.estimated_wait_s, third.estimated_wait_s) == (12.0, 24.0)
+
+
 def test_a_lane_is_bounded_by_its_estimated_wait():
     story = Story(hot("a"))
     story.learn(CHAT, 12.0)
@@ -167,7 +175,7 @@ def test_an_idle_lane_tries_a_call_that_an_old_estimate_would_refuse():
     send = story.offer(left_s=1.0)
     assert isinstance(send, Send)
     story.finish(send, Outcome.EXPIRED, after_s=1.0)
-    for _ in range(70):
+    for _ in range(130):
         story.learn(CHAT, 0.5)
     story.offer()
     assert isinstance(story.offer(left_s=1.5), Wait)
@@ -272,7 +280,7 @@ def test_a_refused_call_goes_back_to_the_head_and_is_no_attempt():
     first, second = story.offer(), story.offer()
     assert story.finish(first, Outcome.REFUSED) == []
     assert repr(story.pool) == "<Pool 1 hot | 0 in flight, 2 waiting>"
-    (sent,) = story.tick()
+    (sent,) = story.tick() or story.tick()
     assert (sent.call, story.now) == (first.call, pytest.approx(100.05))
     (sent,) = story.finish(sent)
     assert sent.call == second.call
@@ -499,3 +507,93 @@ def test_a_newcomer_does_not_overtake_those_who_wait():
     assert isinstance(story.offer(), Wait)
     (sent,) = story.pool.tick(story.now)
     assert sent.call.id == 1
+
+
+def test_hints_spread_out_and_who_comes_back_as_told_finds_room():
+    story = backed_up(hot("a", degraded=1))
+    running = story.offer()
+    story.offer()
+    sheds = [story.offer(accepts_degraded=False) for _ in range(2)]
+    assert [shed.reason for shed in sheds] == [Reason.DEGRADED_ONLY] * 2
+    # The second one's turn comes after the first one's: 12 s for that, of four fifths of the slots.
+    assert sheds[1].retry_after_s > sheds[0].retry_after_s + 12.0
+    assert story.offer(accepts_degraded=False, is_retried=True).reason is Reason.DEGRADED_ONLY
+    story.now += sheds[0].retry_after_s
+    assert story.offer(accepts_degraded=False).reason is Reason.DEGRADED_ONLY
+    back = story.offer(accepts_degraded=False, is_retried=True)
+    assert isinstance(back, Wait)
+    assert story.offer(accepts_degraded=False, is_retried=True).reason is Reason.DEGRADED_ONLY
+    assert [verdict.call for verdict in story.finish(running)] == [back.call]
+
+
+def test_a_call_whose_deadline_comes_before_its_hint_is_not_expected_back():
+    story = Story(hot("a"))
+    story.learn(CHAT, 12.0)
+    story.offer()
+    hints = [story.offer(left_s=1.0).retry_after_s for _ in range(5)]
+    assert max(hints) <= 6.0 * 1.2
+
+
+def test_a_slot_that_nobody_else_wants_is_tried_at_even_odds():
+    story = Story(hot("a", chat=2))
+    for duration_s in (1.0, 1.0, 9.0):
+        story.learn(CHAT, duration_s)
+    assert isinstance(story.offer(), Send)
+    assert isinstance(story.offer(left_s=1.1), Send)
+    assert story.offer(left_s=9.0).reason is Reason.DEADLINE_UNREACHABLE
+
+
+def test_a_balancer_that_is_refused_everywhere_has_less_and_asks_again():
+    story = Story(hot("a", chat=4), hot("b", chat=4))
+    for _ in range(16):
+        story.learn(CHAT, 4.0)
+    sends = [story.offer() for _ in range(6)]
+    (elsewhere,) = story.finish(sends.pop(), Outcome.REFUSED)
+    assert story.finish(elsewhere, Outcome.REFUSED) == []
+    # Five are under way; a part of them is yielded: what ends is not replaced.
+    assert story.finish(sends.pop()) == []
+    assert story.pool.in_flight == 4
+    verdicts: list[object] = []
+    while not verdicts:
+        verdicts = story.tick()
+    assert [verdict.call for verdict in verdicts] == [elsewhere.call]
+    # With nobody else there it soon has all again.
+    story.now += 5.0
+    assert len([send for send in (story.offer() for _ in range(4)) if isinstance(send, Send)]) == 3
+
+
+def test_a_chat_that_cannot_be_answered_in_time_is_rather_answered_in_short():
+    story = Story(hot("a", degraded=1))
+    story.learn(CHAT, 8.0)
+    story.offer()
+    # 8 s are below the wait at which answers become short, and above the one at which they end.
+    short = story.offer(left_s=9.0)
+    assert (short.lane, short.call.lane) == (DEGRADED, CHAT)
+    assert story.offer(left_s=9.0).reason is Reason.DEADLINE_UNREACHABLE
+    story.finish(short, Outcome.DEGRADED)
+    assert story.offer(left_s=9.0, accepts_degraded=False).reason is Reason.DEADLINE_UNREACHABLE
+    hurried = Story(hot("a", degraded=1))
+    hurried.learn(CHAT, 4.0)
+    hurried.offer()
+    assert hurried.offer(left_s=5.0).reason is Reason.DEADLINE_UNREACHABLE
+
+
+def test_while_calls_are_turned_away_slots_are_for_those_who_surely_make_it():
+    story = Story(hot("a", chat=2))
+    for duration_s in (1.0, 1.0, 1.0, 5.0):
+        story.learn(CHAT, duration_s)
+    story.offer()
+    story.offer()
+    # A wait of 1 s, a mean of 2 and a deviation of 1.7: likely within 5.5 s, surely within 7.6.
+    assert isinstance(story.offer(left_s=7.5), Wait)
+    assert story.offer(left_s=3.0).reason is Reason.DEADLINE_UNREACHABLE
+    assert story.offer(left_s=8.5).reason is Reason.DEADLINE_UNREACHABLE
+    story.now += 2.1
+    assert isinstance(story.offer(left_s=8.5), Wait)
+
+
+def test_a_call_that_shares_an_answer_is_offered_and_ended_at_once():
+    story = Story(hot("a"))
+    story.pool.note_beside(SENTIMENT, Beside.SHARED)
+    tally = story.pool.tally(SENTIMENT)
+    assert (tally.offered, tally.ended, tally.shared) == (1, 1, 1)

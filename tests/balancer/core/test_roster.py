@@ -1,6 +1,10 @@
-from tidegate.balancer.core.call import Lane
+from math import inf
+
+import pytest
+
+from tidegate.balancer.core.call import Lane, Outcome
 from tidegate.balancer.core.change import Change
-from tidegate.balancer.core.instance import Phase, Registration
+from tidegate.balancer.core.instance import Instance, Phase, Registration
 from tidegate.balancer.core.policy import Policy
 from tidegate.balancer.core.roster import Roster
 
@@ -11,6 +15,12 @@ def roster() -> Roster:
 
 def registration(name: str, phase: Phase = Phase.HOT, address: str = "h:1") -> Registration:
     return Registration(name, address, phase, slots=dict.fromkeys(Lane, 1))
+
+
+def lose(it: Roster, instance: Instance) -> None:
+    """A call to the instance is lost, at 0 s."""
+    instance.learn(Lane.CHAT, Outcome.LOST, 0.0)
+    it.note(instance)
 
 
 def test_what_changed_is_told_once():
@@ -46,7 +56,7 @@ def test_an_instance_that_is_hot_again_is_trusted_again():
     it = roster()
     it.observe([registration("a")], "", 0.0)
     (instance,) = it
-    instance.ejection.fail(0.0)
+    lose(it, instance)
     it.observe([registration("a")], "", 0.0)
     assert instance.ejection.is_out(1.0)
     it.observe([registration("a", Phase.WARMING)], "", 0.0)
@@ -58,9 +68,9 @@ def test_the_last_living_instance_is_never_left_alone():
     it = roster()
     it.observe([registration("a"), registration("b")], "", 0.0)
     first, second = it
-    first.ejection.fail(0.0)
+    lose(it, first)
     assert it.eligible(Lane.CHAT, 1.0) == [second]
-    second.ejection.fail(0.0)
+    lose(it, second)
     assert it.eligible(Lane.CHAT, 1.0) == [first, second]
 
 
@@ -93,6 +103,29 @@ def test_those_who_are_alone_take_all_at_once():
     it.observe([registration("a"), registration("b")], "", 7.0)
     it.observe([registration("b")], "", 8.0)
     assert ramps(it) == {"b": False}
+
+
+@pytest.mark.parametrize(
+    ("hot_s", "fresh"),
+    [
+        ([0.0, 0.0, 0.0], ""),
+        ([0.0, 3.0, 29.9], ""),
+        ([0.0, 3.0, 30.0], "c"),
+        ([0.0, 30.0, 31.0], "bc"),
+        ([-inf, 3.0, 50.0], "bc"),
+    ],
+    ids=["at once", "one after another", "a late one", "two late ones", "hot before us"],
+)
+def test_a_fleet_that_starts_as_a_whole_has_nobody_to_ramp_against(hot_s, fresh):
+    it, became_hot = roster(), dict(zip("abc", hot_s, strict=True))
+    for now in (0.0, *sorted(set(hot_s))):
+        phases = {
+            name: Phase.HOT if at_s <= now else Phase.WARMING for name, at_s in became_hot.items()
+        }
+        if now == 0.0 and min(hot_s) == 0.0:
+            it.observe([registration(name, Phase.WARMING) for name in phases], "", 0.0)
+        it.observe([registration(name, phase) for name, phase in phases.items()], "", max(now, 0.0))
+    assert "".join(name for name, is_fresh in ramps(it).items() if is_fresh) == fresh
 
 
 def test_without_slow_start_nobody_is_fresh():

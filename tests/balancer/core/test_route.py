@@ -16,12 +16,12 @@ def instance(name: str, sentiment: int = 0, chat: int = 0, slots: int = 2) -> In
 
 def test_work_counts_in_seconds_and_not_in_calls():
     busy, quiet = instance("busy", chat=1), instance("quiet", sentiment=2)
-    assert least_outstanding([busy, quiet], SERVICE_S, random.Random(1)) is quiet
+    assert least_outstanding([busy, quiet], Lane.CHAT, SERVICE_S, random.Random(1)) is quiet
 
 
 def test_a_wider_instance_has_less_ahead_of_it():
     narrow, wide = instance("narrow", chat=1, slots=1), instance("wide", chat=1, slots=4)
-    assert least_outstanding([narrow, wide], SERVICE_S, random.Random(1)) is wide
+    assert least_outstanding([narrow, wide], Lane.CHAT, SERVICE_S, random.Random(1)) is wide
 
 
 def test_without_estimates_counts_decide():
@@ -36,9 +36,17 @@ def test_a_lane_without_slots_adds_nothing():
 def test_ties_are_broken_at_random():
     instances = [instance("a"), instance("b"), instance("c")]
     rng = random.Random(1)
-    chosen = {least_outstanding(instances, SERVICE_S, rng).id for _ in range(50)}
+    chosen = {least_outstanding(instances, Lane.CHAT, SERVICE_S, rng).id for _ in range(50)}
     assert chosen == {"a", "b", "c"}
 
 
 def test_there_is_no_choice_without_instances():
-    assert least_outstanding([], SERVICE_S, random.Random(1)) is None
+    assert least_outstanding([], Lane.CHAT, SERVICE_S, random.Random(1)) is None
+
+
+def test_a_label_keeps_away_from_labels_however_many_chats_run_elsewhere():
+    labels, chats = instance("labels", sentiment=1), instance("chats", chat=2)
+    for lane in (Lane.SENTIMENT, Lane.DEGRADED):
+        assert least_outstanding([labels, chats], lane, SERVICE_S, random.Random(1)) is chats
+    fewer = instance("fewer", chat=1)
+    assert least_outstanding([chats, fewer], Lane.SENTIMENT, SERVICE_S, random.Random(1)) is fewer

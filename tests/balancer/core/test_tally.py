@@ -2,7 +2,7 @@ import pytest
 
 from tidegate.balancer.core.call import Outcome
 from tidegate.balancer.core.retry import may_retry
-from tidegate.balancer.core.tally import Tally
+from tidegate.balancer.core.tally import Beside, Tally
 from tidegate.balancer.core.verdict import Reason
 
 
@@ -44,3 +44,11 @@ def test_sheds_are_counted_by_reason_and_expiries_apart():
 )
 def test_retries_are_a_fifth_of_first_attempts_and_three_at_least(retrying, first, allowed):
     assert may_retry(retrying, first, share=0.2, at_least=3) is allowed
+
+
+def test_calls_that_took_no_work_are_counted_apart_and_in_full():
+    tally = Tally()
+    for how in (Beside.SHARED, Beside.SHARED, Beside.CACHED, Beside.EXPIRED, Beside.CANCELLED):
+        tally.count_beside(how)
+    assert (tally.offered, tally.full, tally.shared, tally.cached) == (5, 3, 2, 1)
+    assert (tally.expired, tally.cancelled, tally.ended) == (1, 1, 5)

@@ -13,10 +13,11 @@ def turns(**served: float) -> Turns:
 def order(it: Turns, **works: list[float]) -> str:
     """Whose turn it is, one letter a call; places are in order of the letters."""
     lines = {
-        caller: [((caller, index), work, caller) for index, work in enumerate(each)]
+        caller: [(caller, index, work) for index, work in enumerate(each)]
         for caller, each in works.items()
     }
-    return "".join(it.order(lines))
+    turns = it.order(lines, place=lambda call: call[:2], work=lambda call: call[2])
+    return "".join(caller for caller, _, _ in turns)
 
 
 def test_callers_take_turns_by_work_and_not_by_calls():
