@@ -30,6 +30,7 @@ def figures(run: Run) -> dict[str, float]:
         found[f"{lane.value}_goodput"] = _goodput(run, lane) / span_s
     found["goodput"] = sum(found[f"{lane.value}_goodput"] for lane in QUEUES)
     found["in_time"] = _share(visit.is_in_time for visit in measured)
+    found["p95_s"] = percentile(_times_s(measured), 0.95)
     return found | _pool_figures(run) | _retry_figures(measured) | _recovery_figures(run)
 
 
@@ -42,8 +43,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def _lane_figures(visits: Sequence[Visit]) -> dict[str, float]:
     ended = {result: sum(visit.result is result for visit in visits) for result in Result}
-    answered = [visit for visit in visits if visit.result in (Result.FULL, Result.DEGRADED)]
-    times_s = [visit.ended_s - visit.born_s for visit in answered]
+    times_s = _times_s(visits)
     waits_s = [visit.sent_s - visit.born_s for visit in visits if visit.sent_s is not None]
     return {
         "offered": len(visits),
@@ -57,6 +57,12 @@ def _lane_figures(visits: Sequence[Visit]) -> dict[str, float]:
         "p99_s": percentile(times_s, 0.99),
         "slowest_s": max(times_s, default=math.nan),
     }
+
+
+def _times_s(visits: Sequence[Visit]) -> list[float]:
+    """How long those who got an answer waited for all of it."""
+    answered = (Result.FULL, Result.DEGRADED)
+    return [visit.ended_s - visit.born_s for visit in visits if visit.result in answered]
 
 
 def _goodput(run: Run, lane: Lane) -> float:

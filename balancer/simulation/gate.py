@@ -46,6 +46,8 @@ class Gate(Table):
     def _is_a_gate(self) -> "Gate":
         if self.at_least is None and self.at_most is None:
             raise ValueError("neither at_least nor at_most is given")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"at_least: {self.at_least:g} is above at_most, {self.at_most:g}")
         if self.floor is not None:
             if self.at_least is not None and self.floor > self.at_least:
                 raise ValueError(f"floor: {self.floor:g} is above at_least, {self.at_least:g}")

@@ -19,6 +19,7 @@ _OF_A_LANE = (
 _OF_ALL = (
     "goodput",
     "in_time",
+    "p95_s",
     "violations",
     "inversions",
     "over_admissions",

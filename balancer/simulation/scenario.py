@@ -149,12 +149,20 @@ class Scenario(Table):
             )
         count = sum(group.count for group in self.instances)
         for number, fault in enumerate(self.faults):
+            if fault.at_s >= self.duration_s:
+                raise ValueError(
+                    f"faults.{number}.at_s: {fault.at_s:g} is not before the end, {self.duration_s:g}"
+                )
             for instance in fault.instances or ():
                 if instance >= count:
                     raise ValueError(
                         f"faults.{number}.instances: {instance} is not one of the {count} "
                         f"instances, 0 to {count - 1}"
                     )
+        names = [each.name for each in self.traffic]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise ValueError(f"traffic.{number}.name: {name!r} is taken by another kind")
         for each in self.traffic:
             if not any(group.role.serves(each.lane) for group in self.instances):
                 raise ValueError(f"traffic: {each.name!r}: no instance serves {each.lane.value}")

@@ -47,6 +47,12 @@ def test_every_scenario_that_comes_along_can_be_read(name):
         ({"traffic.0.arrivals.rate": -1}, "rate: -1: Input should be greater than or equal to 0"),
         ({"traffic.0.arrivals.rate": float("inf")}, "rate: inf"),
         ({"faults": [{"kind": "kill", "at_s": 1, "instances": [2]}]}, "faults.0.instances: 2 is not one of the 2"),
+        ({"faults": [{"kind": "kill", "at_s": 10}]}, "faults.0.at_s: 10 is not before the end, 10"),
+        ({"traffic.0.name": ""}, "traffic.0.name: '': String should have at least 1"),
+        ({"instances.0.count": 0}, "instances.0.count: 0: Input should be greater than"),
+        ({"settings.sentiment_wait_s": 0}, "settings.sentiment_wait_s: 0: Input should be greater"),
+        ({"settings.colour": 1}, "settings.colour: 1: Extra inputs"),
+        ({"gates": [{"figure": "goodput", "at_least": 2, "at_most": 1}]}, "at_least: 2 is above at_most, 1"),
         ({"faults": [{"kind": "meteor", "at_s": 1}]}, "faults.0"),
         ({"without": ["gravity"]}, "without.0: 'gravity'"),
         ({"gates": [{"figure": "luck", "at_least": 1}]}, "'luck' is not measured"),
@@ -61,6 +67,12 @@ def test_a_contradiction_is_refused_with_its_field(write, changes, told):
         read(write(PLAIN), changes)
     assert told in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_two_kinds_of_callers_have_two_names(write):
+    traffic = PLAIN[PLAIN.index("[[traffic]]") :]
+    with pytest.raises(ScenarioError, match=r"traffic\.1\.name: 'labels' is taken"):
+        read(write(PLAIN + traffic))
 
 
 def test_a_scenario_builds_on_another_and_changes_values_of_it(write):
