@@ -47,4 +47,5 @@ def _digest(said: str | bytes | None) -> str:
     """A key of 16 bytes for what a caller says, whatever its length; empty for nothing."""
     if not said:
         return ""
-    return blake2b(said.encode() if isinstance(said, str) else said, digest_size=8).hexdigest()
+    data = said.encode("utf-8", "surrogatepass") if isinstance(said, str) else said
+    return blake2b(data, digest_size=8).hexdigest()

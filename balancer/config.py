@@ -96,8 +96,24 @@ class BalancerSettings(BaseSettings):
         description="Seconds over which an instance that has just become hot grows from one call "
         "at a time to its slots; 0 gives it all at once.",
     )
+    share_equal_calls: bool = Field(
+        True,
+        description="Whether sentiment calls that are equal to the byte, message and metadata, and "
+        "under way at the same time are answered by one forward pass.",
+    )
+    answer_cache_s: float = Field(
+        0.0,
+        ge=0,
+        le=86_400,
+        description="Seconds for which the answer to a sentiment call is given again to equal "
+        "ones; 0 remembers none. A changed profile is noticed by the first answer of its new version.",
+    )
     drain_s: float = Field(
         30.0, ge=0, le=3600, description="Seconds that running calls get to end after SIGTERM."
+    )
+    metrics_listen: str = Field(
+        "off",
+        description='HOST:PORT where Prometheus reads the metrics, like 127.0.0.1:9464, or "off".',
     )
     log_format: Literal["console", "json"] = Field(
         "console", description="How log lines look on stderr: console or json."
@@ -127,6 +143,14 @@ class BalancerSettings(BaseSettings):
             raise ValueError("names an instance twice")
         return ",".join(addresses)
 
+    @field_validator("metrics_listen")
+    @classmethod
+    def _is_off_or_where_to_listen(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value != "off" and not (host and port.isdecimal() and int(port) < 65536):
+            raise ValueError('is neither HOST:PORT nor "off"')
+        return value
+
     @model_validator(mode="after")
     def _one_source_of_instances(self) -> "BalancerSettings":
         if self.instances and "consul" in self.model_fields_set:
@@ -142,10 +166,27 @@ class BalancerSettings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _remembers_only_what_is_shared(self) -> "BalancerSettings":
+        if self.answer_cache_s and not self.share_equal_calls:
+            raise ValueError(
+                f"answer_cache_s: {self.answer_cache_s:g} needs share_equal_calls; "
+                "without that only 0 is accepted"
+            )
+        return self
+
     @property
     def addresses(self) -> tuple[str, ...]:
         """The fixed list of instances; empty when they are learnt from Consul."""
         return tuple(self.instances.split(",")) if self.instances else ()
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port for the metrics; None when they are off."""
+        if self.metrics_listen == "off":
+            return None
+        host, _, port = self.metrics_listen.rpartition(":")
+        return host.strip("[]"), int(port)
 
     @classmethod
     def settings_customise_sources(

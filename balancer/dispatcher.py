@@ -15,6 +15,7 @@ from tidegate.balancer.core.change import Change
 from tidegate.balancer.core.instance import Registration
 from tidegate.balancer.core.pool import Pool
 from tidegate.balancer.core.verdict import Send, Shed, Verdict, Wait
+from tidegate.balancer.telemetry.meter import Meter
 
 DEADLINE_SLACK_S = 0.02
 """A hang-up this close to the call's deadline is the deadline: the transport's clock rounds."""
@@ -86,8 +87,9 @@ class Lease:
 class Dispatcher:
     """One pool on the running loop. Times are those of `loop.time()`."""
 
-    def __init__(self, pool: Pool, on_change: Callable[[Change], None]) -> None:
+    def __init__(self, pool: Pool, meter: Meter, on_change: Callable[[Change], None]) -> None:
         self._pool = pool
+        self._meter = meter
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, asyncio.Future[Send | Shed]] = {}
@@ -117,6 +119,7 @@ class Dispatcher:
 
     def note_lag(self, lag_s: float) -> None:
         """Take in how late the loop runs."""
+        self._meter.lagged(lag_s)
         self._pool.note_lag(lag_s, self.now_s())
         self._tell_changes()
 
@@ -142,6 +145,7 @@ class Dispatcher:
         if self._timer is not None and self._timer.when() <= now:
             self._tick()
         verdict = self._pool.offer(call, now)
+        self._meter.offered(verdict, now)
         match verdict:
             case Send():
                 self._apply(())
@@ -158,12 +162,12 @@ class Dispatcher:
     async def acquire_again(self, send: Send, outcome: Outcome) -> Send:
         """Finish a send that came to nothing and wait for the next; raises `ShedError`."""
         future = self._expect(send.call)
-        self._apply(self._pool.finish(send, outcome, self.now_s()))
+        self._apply(self._finish(send, outcome))
         return await self._verdict(send.call, future)
 
     def finish(self, send: Send, outcome: Outcome) -> None:
         """Finish a send."""
-        self._apply(self._pool.finish(send, outcome, self.now_s()))
+        self._apply(self._finish(send, outcome))
 
     def hang_up(self, call: Call) -> Outcome:
         """What it means that a call is cancelled now: its deadline passed, or its caller left."""
@@ -192,9 +196,18 @@ class Dispatcher:
         """The caller left while it waited, perhaps in the very turn in which its send came."""
         outcome = self.hang_up(call)
         if self._waiting.pop(call.id, None) is not None:
-            self._apply(self._pool.withdraw(call, outcome, self.now_s()))
+            now = self.now_s()
+            verdicts = self._pool.withdraw(call, outcome, now)
+            self._meter.withdrawn(call, outcome, now)
+            self._apply(verdicts)
         elif not future.cancelled() and isinstance(verdict := future.result(), Send):
             self.finish(verdict, outcome)
+
+    def _finish(self, send: Send, outcome: Outcome) -> list[Verdict]:
+        now = self.now_s()
+        verdicts = self._pool.finish(send, outcome, now)
+        self._meter.finished(send, outcome, now)
+        return verdicts
 
     def _apply(self, verdicts: Iterable[Verdict]) -> None:
         """Hand out verdicts, report changes, arm the timer."""
@@ -203,13 +216,13 @@ class Dispatcher:
             verdict = pending.pop(0)
             if isinstance(verdict, Wait):
                 continue
+            self._meter.decided(verdict, self.now_s())
             future = self._waiting.pop(verdict.call.id)
             if not future.cancelled():
                 future.set_result(verdict)
             elif isinstance(verdict, Send):
                 # Cancelled in this very turn, and its task has not run yet.
-                outcome = self.hang_up(verdict.call)
-                pending += self._pool.finish(verdict, outcome, self.now_s())
+                pending += self._finish(verdict, self.hang_up(verdict.call))
         self._tell_changes()
         if self._pool.in_flight:
             self._idle.clear()
@@ -219,6 +232,7 @@ class Dispatcher:
 
     def _tell_changes(self) -> None:
         for change in self._pool.take_changes():
+            self._meter.changed(change)
             self._on_change(change)
 
     def _arm(self) -> None:

@@ -21,7 +21,9 @@ from tidegate.balancer.ending import Progress, answer_in, outcome_of
 from tidegate.balancer.metadata import Metadata, forwarded, forwarded_trailers
 from tidegate.balancer.methods import Shape, is_known, lane_of, shape_of
 from tidegate.balancer.refusal import refuse
+from tidegate.balancer.sharing import Sharing, Unary
 from tidegate.balancer.tape import Tape
+from tidegate.balancer.telemetry.meter import Meter
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -41,9 +43,17 @@ class _Ending:
 class Proxy(grpc.GenericRpcHandler):
     """Handles every method of the services that the contract names; no others."""
 
-    def __init__(self, dispatcher: Dispatcher, channels: Channels) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        channels: Channels,
+        meter: Meter,
+        sharing: Sharing | None = None,
+    ) -> None:
         self._dispatcher = dispatcher
+        self._sharing = sharing
         self._channels = channels
+        self._meter = meter
         self._ids = count(1)
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
@@ -58,11 +68,14 @@ class Proxy(grpc.GenericRpcHandler):
         return self._handlers.get(path) or self._handler(path, lane)
 
     def _handler(self, path: str, lane: Lane) -> "grpc.RpcMethodHandler[Any, Any]":
-        forward = _Forward(path, lane, self._dispatcher, self._channels, self._ids)
+        forward = _Forward(path, lane, self._dispatcher, self._channels, self._meter, self._ids)
         handler: grpc.RpcMethodHandler[Any, Any]
         match shape_of(path):
             case Shape.UNARY:
-                handler = grpc.unary_unary_rpc_method_handler(forward.unary)
+                unary: Unary = forward.unary
+                if self._sharing is not None and lane is Lane.SENTIMENT:
+                    unary = self._sharing.share(path, lane, unary)
+                handler = grpc.unary_unary_rpc_method_handler(unary)
             case Shape.SERVER_STREAM:
                 handler = grpc.unary_stream_rpc_method_handler(forward.server_stream)
             case Shape.STREAM:
@@ -81,6 +94,7 @@ class _Forward:
     lane: Lane
     dispatcher: Dispatcher
     channels: Channels
+    meter: Meter
     ids: "count[int]"
 
     async def unary(self, request: bytes, context: Context) -> bytes:
@@ -99,6 +113,7 @@ class _Forward:
                 answer = await upstream
             except grpc.aio.AioRpcError as error:
                 return self._ended(lease, error, Progress.NOTHING)
+            self.meter.answering(call, self.dispatcher.now_s())
             await _pass_initial_metadata(upstream, context)
             return self._finish(lease, await upstream.trailing_metadata(), context)
 
@@ -115,7 +130,7 @@ class _Forward:
             upstream = method(
                 request, metadata=self._metadata(lease, context), timeout=self._left_s(call)
             )
-            return await self._pass_answers(lease, upstream, context, lambda: None)
+            return await self._pass_answers(lease, call, upstream, context, lambda: None)
 
         await self._forward(context, len(request), attempt)
 
@@ -130,7 +145,9 @@ class _Forward:
             upstream = method(metadata=self._metadata(lease, context), timeout=self._left_s(call))
             pump = asyncio.ensure_future(_pump(tape, upstream))
             try:
-                ending = await self._pass_answers(lease, upstream, context, tape.stop_recording)
+                ending = await self._pass_answers(
+                    lease, call, upstream, context, tape.stop_recording
+                )
             finally:
                 # Cancelling a write that waits cancels its call too, so cancel that first.
                 upstream.cancel()
@@ -180,6 +197,7 @@ class _Forward:
     async def _pass_answers(
         self,
         lease: Lease,
+        call: Call,
         upstream: "grpc.aio.UnaryStreamCall[bytes, bytes] | grpc.aio.StreamStreamCall[bytes, bytes]",
         context: Context,
         on_first: Callable[[], None],
@@ -190,6 +208,7 @@ class _Forward:
             while isinstance(message := await upstream.read(), bytes):
                 if progress is Progress.NOTHING:
                     progress = Progress.ANSWERING
+                    self.meter.answering(call, self.dispatcher.now_s())
                     on_first()
                     await _pass_initial_metadata(upstream, context)
                 await context.write(message)
@@ -249,7 +268,14 @@ async def _pass_initial_metadata(upstream: Any, context: Context) -> None:
 
 
 async def _pump(tape: Tape, upstream: "grpc.aio.StreamStreamCall[bytes, bytes]") -> None:
+    async def write(message: bytes) -> None:
+        # `upstream.write` puts INTERNAL over the status that the instance ended the call with
+        # when that comes amid a write (grpc/grpc#36066); what it is made of does not.
+        await upstream.wait_for_connection()
+        await upstream._cython_call.send_serialized_message(message)  # type: ignore[attr-defined]
+
     # A call that has ended takes no more; its status is told to whoever reads the answers.
-    with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-        await tape.pump(upstream.write)
+    ended = (grpc.aio.AioRpcError, grpc.aio.InternalError, asyncio.InvalidStateError)
+    with contextlib.suppress(*ended):
+        await tape.pump(write)
         await upstream.done_writing()

@@ -15,9 +15,11 @@ import structlog
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from tidegate.balancer.channels import Channels
 from tidegate.balancer.config import BalancerSettings
+from tidegate.balancer.core.answer_cache import AnswerCache
 from tidegate.balancer.core.call import Lane
 from tidegate.balancer.core.change import Change
 from tidegate.balancer.core.instance import Registration
@@ -29,7 +31,11 @@ from tidegate.balancer.fleet import FleetHealth, FleetService
 from tidegate.balancer.methods import SERVICE_NAMES
 from tidegate.balancer.proxy import Proxy
 from tidegate.balancer.pulse import Pulse
+from tidegate.balancer.sharing import Sharing
 from tidegate.balancer.static_discovery import StaticDiscovery
+from tidegate.balancer.telemetry.exporter import Exporter
+from tidegate.balancer.telemetry.fleet import FleetCollector
+from tidegate.balancer.telemetry.meter import Meter
 from tidegate.v1 import fleet_pb2, fleet_pb2_grpc
 
 LISTENER_OPTIONS: tuple[tuple[str, int], ...] = (
@@ -75,8 +81,18 @@ class Sidecar:
     def __init__(self, settings: BalancerSettings, version: str) -> None:
         self._settings = settings
         self._pool = Pool(policy_of(settings), random.Random())  # noqa: S311  # spreads, not secret
-        self._dispatcher = Dispatcher(self._pool, self._log_change)
+        registry = CollectorRegistry()
+        meter = Meter(registry)
+        self._dispatcher = Dispatcher(self._pool, meter, self._log_change)
+        registry.register(FleetCollector(self._pool, self._dispatcher.now_s, version))
+        ProcessCollector(registry=registry)
+        self._exporter = Exporter(registry)
         self._channels = Channels()
+        self.sharing = (
+            Sharing(self._dispatcher, AnswerCache(settings.answer_cache_s))
+            if settings.share_equal_calls
+            else None
+        )
         self._discovery: ConsulDiscovery | StaticDiscovery
         if settings.addresses:
             self._discovery = StaticDiscovery(settings.addresses, self._observe)
@@ -92,7 +108,8 @@ class Sidecar:
         self._membership_changed = asyncio.Event()
         self._reporting: asyncio.Task[None] | None = None
         self._server = grpc.aio.server(
-            handlers=[Proxy(self._dispatcher, self._channels)], options=LISTENER_OPTIONS
+            handlers=[Proxy(self._dispatcher, self._channels, meter, self.sharing)],
+            options=LISTENER_OPTIONS,
         )
         fleet = FleetService(self._dispatcher, str(self._discovery), version)
         fleet_pb2_grpc.add_FleetServicer_to_server(fleet, self._server)
@@ -105,6 +122,7 @@ class Sidecar:
         ]
         reflection.enable_server_reflection(names, self._server)
         self.port = 0
+        self.metrics_port = 0
 
     def __repr__(self) -> str:
         return f"<Sidecar {self._settings.host}:{self.port} {self._discovery} {self._pool}>"
@@ -118,6 +136,7 @@ class Sidecar:
         """Listen and look for instances. Raises `StartError`."""
         await self._health.report(self._pool)
         self.port = self._listen()
+        await self._serve_metrics()
         await self._server.start()
         self._reporting = asyncio.ensure_future(self._report_health())
         address = f"{self._settings.host}:{self.port}"
@@ -142,7 +161,20 @@ class Sidecar:
         await self._server.stop(STOP_GRACE_S)
         self._dispatcher.stop()
         await self._channels.close()
+        await self._exporter.stop()
         _log.info("balancer stopped", cut_off=cut_off)
+
+    async def _serve_metrics(self) -> None:
+        address = self._settings.metrics_address
+        if address is None:
+            return
+        host, port = address
+        try:
+            self.metrics_port = await self._exporter.start(host, port)
+        except OSError as error:
+            problem = error.strerror or str(error)
+            raise StartError(f"can't serve metrics on {host}:{port}: {problem}") from None
+        _log.info("metrics served", address=f"{host}:{self.metrics_port}")
 
     def _listen(self) -> int:
         host = self._settings.host

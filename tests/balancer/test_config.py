@@ -25,6 +25,11 @@ def test_a_fixed_list_takes_the_place_of_consul():
     assert settings.addresses == ("a:1", "[::1]:2")
 
 
+def test_metrics_are_off_until_they_get_a_place():
+    assert read_settings([]).metrics_address is None
+    assert read_settings(["--metrics-listen", "[::1]:9464"]).metrics_address == ("::1", 9464)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -41,6 +46,11 @@ def test_a_fixed_list_takes_the_place_of_consul():
             ["--degrade-enter-s", "4"],
             "^degrade_leave_s: 5 is above degrade_enter_s 4; at most that is accepted",
         ),
+        (
+            ["--answer-cache-s", "60", "--share-equal-calls", "false"],
+            "^answer_cache_s: 60 needs share_equal_calls; without that only 0 is accepted",
+        ),
+        (["--metrics-listen", "9464"], '^metrics_listen: 9464 is neither HOST:PORT nor "off"'),
         (["--colour"], "unrecognized arguments: --colour"),
         (["--config", "/nowhere.toml"], r"^config: /nowhere.toml: .*No such file"),
     ],

@@ -66,7 +66,7 @@ async def test_a_second_instance_shares_the_load_at_once(consul: ConsulAgent):
     async with (
         PlayedInstance(sentiment_slots=4) as first,
         PlayedInstance(sentiment_slots=4) as second,
-        front(consul=consul.url, service_name="shared", slow_start_s=0.0) as it,
+        front(consul=consul.url, service_name="shared", share_equal_calls=False) as it,
     ):
         consul.register(first.address, HOT, "shared")
         await it.hot(1)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from itertools import repeat
 
 import grpc
 import pytest
@@ -155,6 +156,33 @@ async def test_a_stream_both_ways_answers_before_the_caller_has_finished():
 
         assert await call.read() is grpc.aio.EOF
         assert await call.code() is grpc.StatusCode.OK
+
+
+async def test_a_stream_that_ends_amid_the_callers_writes_ends_with_the_instances_status():
+    async with PlayedInstance() as instance, front_of([instance]) as front:
+        trailers = (("x-mistake", "item 3"),)
+        instance.on_call = lambda context: context.abort(
+            grpc.StatusCode.FAILED_PRECONDITION, "enough", trailers
+        )
+        item = sentiment_pb2.ClassifyStreamRequest(
+            request=sentiment_pb2.ClassifyRequest(text="x" * 20_000)
+        ).SerializeToString()
+
+        def ask_without_end() -> grpc.RpcError:
+            # The blocking client: the other one has the very fault that is looked for here.
+            with grpc.insecure_channel(f"127.0.0.1:{front.sidecar.port}") as channel:
+                call = channel.stream_stream("/tidegate.v1.Sentiment/ClassifyStream")(repeat(item))
+                with pytest.raises(grpc.RpcError) as caught:
+                    next(call)
+                return caught.value
+
+        for _ in range(20):
+            error = await asyncio.to_thread(ask_without_end)
+            assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+            assert error.details() == "enough"
+            assert dict(error.trailing_metadata())["x-mistake"] == "item 3"
+        await front.at_rest()
+        assert front.tally(Lane.SENTIMENT).full == 20
 
 
 async def test_a_method_that_the_contract_does_not_have_is_forwarded():

@@ -1,0 +1,1 @@
+"""What the balancer counts and measures, for Prometheus to read."""
