@@ -7,7 +7,14 @@ whole chunk of a prompt, and all rows go through the model together.
 from dataclasses import dataclass
 from typing import Protocol
 
-from tidegate.server.engine.sequence import Label, Write
+from tidegate.server.engine.sequence import Write
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Aim of a row: the logits of a few tokens."""
+
+    tokens: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +28,7 @@ class Row:
     slot: int
     start: int
     tokens: tuple[int, ...]
-    aim: Label | Write | None = None
+    aim: Ask | Write | None = None
     written: tuple[int, ...] = ()
 
 
@@ -42,13 +49,13 @@ class Batch:
 
     @property
     def size_tokens(self) -> int:
-        """Tokens that go through the model."""
+        """Tokens that go through the model: of prompts, and one for each reply."""
         return sum(len(row.tokens) for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Logits:
-    """The logits of a row's labels, in their order."""
+    """The logits of the tokens that a row asks about, in their order."""
 
     values: tuple[float, ...]
 

@@ -4,7 +4,9 @@ The engine's thread tells, the event loop listens. Knows nothing of models or sc
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from tidegate.server.engine.sequence import Delta, Finish, Scores, Sequence, Tokenizer, Write
 from tidegate.server.engine.text_stream import TextStream
@@ -12,11 +14,29 @@ from tidegate.server.engine.text_stream import TextStream
 Event = Scores | Delta | Finish | Exception | None
 
 
+@dataclass(slots=True)
+class Times:
+    """When what happened to a call, by `time.monotonic`; None for what did not happen."""
+
+    entered_s: float
+    began_s: float | None = None
+    """Its first step began: it has a slot."""
+    first_token_s: float | None = None
+    last_token_s: float | None = None
+
+    def wrote(self, now: float) -> None:
+        """A token of its reply was written."""
+        if self.first_token_s is None:
+            self.first_token_s = now
+        self.last_token_s = now
+
+
 class EngineCall:
     """One sequence on its way. Made on the event loop that will listen."""
 
     def __init__(self, sequence: Sequence, tokenizer: Tokenizer) -> None:
         self.sequence = sequence
+        self.times = Times(time.monotonic())
         self.text = TextStream(tokenizer)
         # Set by the loop when nobody listens any more, by the engine when all has been told.
         self.is_abandoned = False

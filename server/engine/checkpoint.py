@@ -44,16 +44,13 @@ class Checkpoint:
             raise BrokenCheckpointError(f"{path} can't be read: {error}") from error
         return content
 
-    def weights(
-        self, dtype: torch.dtype, device: str = "cpu"
-    ) -> dict[str, Callable[[], torch.Tensor]]:
-        """Return a loader for each weight, by its name; each call reads the weight anew."""
-        found: dict[str, Callable[[], torch.Tensor]] = {}
-        for path in self.files:
-            opened = _open(path)
-            for name in opened.keys():  # noqa: SIM118 - not a dict
-                found[name] = partial(_read, opened, name, dtype, device)
-        return found
+    def weights(self, device: str = "cpu") -> dict[str, Callable[[], torch.Tensor]]:
+        """Return a loader for each weight as it is stored; each call reads the weight anew."""
+        return {
+            name: partial(_read, path, name, device)
+            for path in self.files
+            for name in _open(path).keys()  # noqa: SIM118 - not a dict
+        }
 
     def _weight_files(self) -> list[Path]:
         index = self.folder / "model.safetensors.index.json"
@@ -78,6 +75,8 @@ def _open(path: Path) -> Any:
         ) from error
 
 
-def _read(opened: Any, name: str, dtype: torch.dtype, device: str) -> torch.Tensor:
-    tensor: torch.Tensor = opened.get_tensor(name)
-    return tensor.to(device, dtype)
+def _read(path: Path, name: str, device: str) -> torch.Tensor:
+    # Opened for one weight: an open file keeps all that was read of it resident.
+    with _open(path) as opened:
+        tensor: torch.Tensor = opened.get_tensor(name)
+        return tensor.to(device)

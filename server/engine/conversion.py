@@ -15,6 +15,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import platformdirs
 from filelock import FileLock
 
 Progress = Callable[[str, int, int], None]
@@ -41,6 +42,11 @@ def bundled(cache: Path, progress: Progress) -> Path:
         return Path(path)
 
     return _once(goal, assemble, progress)
+
+
+def cache_folder(chosen: Path | None) -> Path:
+    """Return where weights are kept: where the user says, else the user's cache."""
+    return chosen or Path(platformdirs.user_cache_dir("tidegate"))
 
 
 def bundled_folder(cache: Path) -> Path:

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from tidegate.server.engine.batch import Row
-from tidegate.server.engine.linear import Product, linear, table
+from tidegate.server.engine.linear import Linear, Product, plain, table
 from tidegate.server.engine.shape import Layer, Rope, Shape
 from tidegate.server.engine.slab import Slab
 
@@ -37,26 +37,34 @@ class _Block:
 class Decoder:
     """One network with its weights. `hidden` runs it, `logits` and `label_logits` read it."""
 
-    def __init__(self, shape: Shape, weights: Weights, max_tokens: int) -> None:
-        """Take the weights out of `weights`, one at a time, so that none is resident twice."""
+    def __init__(
+        self,
+        shape: Shape,
+        weights: Weights,
+        max_tokens: int,
+        dtype: torch.dtype = torch.float32,
+        linear: Linear = plain,
+    ) -> None:
+        """Take the weights out of `weights`, one at a time, so that none is resident twice.
+
+        `dtype` is that of the products and of the slab, `linear` the kind of product.
+        """
         self.shape = shape
-        self._embedding = weights["model.embed_tokens.weight"]()
+        self.dtype = dtype
+        self._linear = linear
+        # The largest first: it is there twice for a moment, while nothing else is there at all.
+        embedding = weights["model.embed_tokens.weight"]()
+        self._rows, self._head = table(
+            embedding if shape.is_tied else weights["lm_head.weight"](), dtype, linear
+        )
+        self._embedding = self._rows if shape.is_tied else embedding
+        del embedding
         self._blocks = [self._block(i, layer, weights) for i, layer in enumerate(shape.layers)]
         self._norm = self._gain(weights["model.norm.weight"]())
         self._rotations = {
             layer.rope: _rotations(layer.rope, shape.head_dim, max_tokens, self.dtype)
             for layer in shape.layers
         }
-        if shape.is_tied:
-            self._rows, self._head = self._embedding, table(self._embedding)
-        else:
-            self._rows = weights["lm_head.weight"]()
-            self._head = table(self._rows)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The type of the weights, and of what a slab must hold."""
-        return self._embedding.dtype
 
     @torch.inference_mode()
     def hidden(self, rows: Sequence[Row], slab: Slab) -> torch.Tensor:
@@ -69,7 +77,7 @@ class Decoder:
         positions = torch.tensor(
             [row.start + i for row, n in zip(rows, lengths, strict=True) for i in range(n)]
         )
-        x = functional.embedding(tokens, self._embedding)
+        x = functional.embedding(tokens, self._embedding).to(self.dtype)
         if self.shape.is_gemma:
             # Rounded to the dtype as it was in training.
             x = x * torch.tensor(math.sqrt(self.shape.width), dtype=self.dtype)
@@ -176,7 +184,9 @@ class Decoder:
             bias = (
                 torch.cat([weights[f"{name}{part}.bias"]() for part in parts]) if biased else None
             )
-            return linear(weight, bias)
+            return self._linear(
+                weight.to(self.dtype), None if bias is None else bias.to(self.dtype)
+            )
 
         norms = ["input_layernorm", "post_attention_layernorm"]
         if self.shape.is_gemma:

@@ -6,11 +6,13 @@ Callers await events and never compute; the worker's thread computes and never a
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from tidegate.server.engine.batch import Model
-from tidegate.server.engine.call import EngineCall
+from tidegate.server.engine.call import EngineCall, Times
+from tidegate.server.engine.label_tree import LabelTree
+from tidegate.server.engine.pace import Pace
 from tidegate.server.engine.prefixes import Prefixes
 from tidegate.server.engine.scheduler import Scheduler
 from tidegate.server.engine.sequence import (
@@ -27,10 +29,14 @@ from tidegate.server.engine.sequence import (
     Sampling,
     Scores,
     Tokenizer,
+    Usage,
     Write,
 )
 from tidegate.server.engine.sequence import Sequence as Seq
+from tidegate.server.engine.slots import Slots
 from tidegate.server.engine.worker import Worker
+
+Listener = Callable[[Times, Usage], None]
 
 
 class Judged:
@@ -67,16 +73,17 @@ class Engine:
         slots: int,
         reserved: int,
         context_tokens: int,
-        budget_tokens: int = 128,
         prefix_tokens: int = 8192,
+        step_s: float = 0.15,
     ) -> None:
         self.tokenizer = tokenizer
         self.model_name = model_name
         self.context_tokens = context_tokens
         self._prefixes = Prefixes(prefix_tokens)
-        self._scheduler = Scheduler(slots, reserved, budget_tokens, self._prefixes)
+        self._scheduler = Scheduler(Slots(slots, reserved), self._prefixes, Pace(step_s))
         self._worker = Worker(model, self._scheduler, context_tokens)
         self._ids = itertools.count()
+        self._listener: Listener = _heard_by_nobody
 
     def __repr__(self) -> str:
         return f"<Engine {self.model_name} {self._scheduler!r}>"
@@ -91,6 +98,10 @@ class Engine:
         if self._worker.is_alive():
             await asyncio.to_thread(self._worker.join)
 
+    def tell(self, listener: Listener) -> None:
+        """Tell `listener` of each call that is over, in the task that made it: times and cost."""
+        self._listener = listener
+
     def is_healthy(self) -> bool:
         """Return whether the engine answers: its thread runs and its steps don't fail."""
         return self._worker.is_healthy
@@ -100,18 +111,21 @@ class Engine:
         return self._worker.load()
 
     async def score(
-        self, prompt: Prompt, labels: Sequence[int], *, deadline_s: float | None = None
+        self, prompt: Prompt, labels: LabelTree, *, deadline_s: float | None = None
     ) -> Scores:
-        """Return the logits of `labels` as the token after the prompt: one forward pass."""
-        async with self._entered(prompt, Label(tuple(labels)), deadline_s) as call:
+        """Return how likely each of `labels` is after the prompt.
+
+        One forward pass, and a short one more for each beginning that labels share.
+        """
+        async with self._entered(prompt, Label(labels), deadline_s) as call:
             return await _scores(call)
 
     @asynccontextmanager
     async def judge(
-        self, prompt: Prompt, labels: Sequence[int], *, deadline_s: float | None = None
+        self, prompt: Prompt, labels: LabelTree, *, deadline_s: float | None = None
     ) -> AsyncIterator[Judged]:
         """Score `labels` as `score` does, and keep the slot for a reply until the block is left."""
-        async with self._entered(prompt, Judge(tuple(labels)), deadline_s) as call:
+        async with self._entered(prompt, Judge(labels), deadline_s) as call:
             yield Judged(await _scores(call), self, call)
 
     async def reply(
@@ -144,7 +158,7 @@ class Engine:
     async def _entered(
         self, prompt: Prompt, aim: Aim, deadline_s: float | None
     ) -> AsyncIterator[EngineCall]:
-        self._require_room(prompt)
+        self._require_room(prompt, aim.tree.depth if isinstance(aim, Label | Judge) else 0)
         if not self._worker.is_open:
             raise EngineStoppedError
         sequence = Seq(next(self._ids), list(prompt.tokens), aim, deadline_s)
@@ -158,10 +172,15 @@ class Engine:
             if not call.is_over:
                 call.is_abandoned = True
                 self._worker.wake()
+            self._listener(call.times, call.sequence.usage)
 
-    def _require_room(self, prompt: Prompt) -> None:
-        if len(prompt.tokens) >= self.context_tokens:
+    def _require_room(self, prompt: Prompt, beyond: int = 0) -> None:
+        if len(prompt.tokens) + beyond >= self.context_tokens:
             raise PromptTooLongError(len(prompt.tokens), self.context_tokens)
+
+
+def _heard_by_nobody(times: Times, usage: Usage) -> None:
+    pass
 
 
 def _write(sampling: Sampling) -> Write:

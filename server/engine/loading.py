@@ -3,6 +3,7 @@
 Every way in which a model can't be loaded ends here as one `ModelError` with one clear line.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -11,12 +12,13 @@ import structlog
 import torch
 
 from tidegate.server.engine.checkpoint import BrokenCheckpointError, Checkpoint
-from tidegate.server.engine.conversion import MissingExtraError, Progress
+from tidegate.server.engine.conversion import MissingExtraError, Progress, cache_folder
 from tidegate.server.engine.decoder import Decoder
 from tidegate.server.engine.engine import Engine
 from tidegate.server.engine.linear import is_fast
 from tidegate.server.engine.model import TorchModel
-from tidegate.server.engine.shape import Shape, UnsupportedModelError, read_shape
+from tidegate.server.engine.packing import choose
+from tidegate.server.engine.shape import UnsupportedModelError, read_shape
 from tidegate.server.engine.sources import ModelNotFoundError, locate
 from tidegate.server.engine.tokens import FolderTokenizer
 
@@ -26,6 +28,8 @@ _DTYPES: dict[Dtype, torch.dtype] = {"float32": torch.float32, "bfloat16": torch
 _GB = 1e9
 # Memory that Python, torch and their libraries take beside the weights, measured at 0.45 GB.
 _RUNTIME_BYTES = 500_000_000
+# The shortest slot that is of use.
+_FEWEST_TOKENS = 64
 
 log = structlog.get_logger()
 
@@ -45,13 +49,17 @@ def load_engine(
     progress: Progress,
     dtype: Dtype = "float32",
     device: Device = "cpu",
+    cache_bytes: int = 0,
+    prefix_bytes: int = 512_000_000,
+    step_s: float = 0.15,
 ) -> Engine:
     """Load `model` (a hub id, folder, GGUF file or "bundled") and return its engine, not started.
 
     `slots` sequences run at once, `reserved` of them never chats; each holds at most
-    `context_tokens`. `threads` 0 leaves the number to torch. `dtype` is that of the weights and
-    of the cache, `device` where they lie. `progress(stage, done, total)` is
-    called as things go on. Raises ModelError.
+    `context_tokens`, and all together at most `cache_bytes` (0: no bound). Kept beginnings of
+    prompts have `prefix_bytes` besides. `threads` 0 leaves the number to torch. `dtype` is that
+    of the weights and of the cache, `device` where they lie. No step is to last longer than
+    `step_s`. `progress(stage, done, total)` is called as things go on. Raises ModelError.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -59,15 +67,29 @@ def load_engine(
         raise ModelError("device: 'mps': this machine, or this build of torch, has none; use 'cpu'")
     if device == "cpu" and not is_fast(_DTYPES[dtype]):
         log.warning("this CPU doesn't compute in the dtype: half the memory, but slow", dtype=dtype)
+    cache = cache_folder(cache_dir)
     try:
         checkpoint = Checkpoint(locate(model, cache_dir, progress))
+        log.info("weights found", folder=str(checkpoint.folder))
         shape = read_shape(checkpoint.config(), checkpoint.config("generation_config.json"))
+        token_bytes = shape.kv_values_per_token * _DTYPES[dtype].itemsize
         context_tokens = min(context_tokens, shape.max_tokens)
-        _require_memory(model, checkpoint, shape, slots, context_tokens, _DTYPES[dtype].itemsize)
+        if cache_bytes:
+            context_tokens = _fit(context_tokens, cache_bytes // (slots * token_bytes))
+        _require_memory(
+            model,
+            checkpoint.count_values() * _DTYPES[dtype].itemsize,
+            slots * context_tokens * token_bytes,
+            f"{slots} slots of {context_tokens} tokens",
+        )
         progress("loading the weights", 0, 1)
-        with torch.device(device):
-            decoder = Decoder(shape, checkpoint.weights(_DTYPES[dtype], device), context_tokens)
-        tokenizer = FolderTokenizer(checkpoint.folder)
+        with torch.device(device), ThreadPoolExecutor(1, "tokenizer") as beside:
+            reading = beside.submit(FolderTokenizer, checkpoint.folder)
+            linear = choose(2 * shape.inner, shape.width, _DTYPES[dtype], device, cache)
+            decoder = Decoder(
+                shape, checkpoint.weights(device), context_tokens, _DTYPES[dtype], linear
+            )
+            tokenizer = reading.result()
     except (
         BrokenCheckpointError,
         MissingExtraError,
@@ -85,24 +107,28 @@ def load_engine(
         slots=slots,
         reserved=reserved,
         context_tokens=context_tokens,
+        prefix_tokens=prefix_bytes // token_bytes,
+        step_s=step_s,
     )
 
 
-def _require_memory(
-    model: str,
-    checkpoint: Checkpoint,
-    shape: Shape,
-    slots: int,
-    context_tokens: int,
-    bytes_each: int,
-) -> None:
-    weights = checkpoint.count_values() * bytes_each
-    slab = slots * context_tokens * shape.kv_values_per_token * bytes_each
+def _fit(context_tokens: int, there_are: int) -> int:
+    """Return the tokens of a slot that fit into the cache; refuse a slot that holds no prompt."""
+    if there_are < min(context_tokens, _FEWEST_TOKENS):
+        raise ModelError(
+            f"cache_megabytes: each slot would hold {there_are} tokens, {_FEWEST_TOKENS} are the "
+            "fewest: raise it, or lower --chat-slots"
+        )
+    if there_are < context_tokens:
+        log.info("the cache bounds the context", asked_tokens=context_tokens, tokens=there_are)
+    return min(context_tokens, there_are)
+
+
+def _require_memory(model: str, weights: int, slab: int, slots: str) -> None:
     free = psutil.virtual_memory().available
     if weights + slab + _RUNTIME_BYTES > free:
         raise ModelError(
             f"model {model!r} needs {weights / _GB:.1f} GB for its weights and up to "
-            f"{slab / _GB:.1f} GB for {slots} slots of {context_tokens} tokens, "
-            f"{free / _GB:.1f} GB are free: lower --context-tokens or --chat-slots, "
-            "or choose a smaller model"
+            f"{slab / _GB:.1f} GB for {slots}, {free / _GB:.1f} GB are free: "
+            "lower --context-tokens, --chat-slots or --cache-megabytes, or choose a smaller model"
         )

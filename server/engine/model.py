@@ -1,13 +1,14 @@
 """A decoder with its slots: runs batches, and turns states into labels and tokens."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from tidegate.server.engine.batch import Batch, Logits, NotFinite, Result, Row, Token
+from tidegate.server.engine.batch import Ask, Batch, Logits, NotFinite, Result, Row, Token
 from tidegate.server.engine.decoder import Decoder
-from tidegate.server.engine.sampling import choose
-from tidegate.server.engine.sequence import Label, Write
+from tidegate.server.engine.sampling import choose_all
+from tidegate.server.engine.sequence import Write
 from tidegate.server.engine.slab import Slab
 
 
@@ -47,12 +48,11 @@ class TorchModel:
             hidden = self._decoder.hidden(batch.rows, self._slab)
         # The head is the dearest product of a step: only rows that write go through it.
         writing = [i for i, row in enumerate(batch.rows) if isinstance(row.aim, Write)]
-        logits = (
-            dict(zip(writing, self._decoder.logits(hidden[writing]).cpu(), strict=True))
-            if writing
-            else {}
-        )
-        return [self._result(row, hidden[i], logits.get(i)) for i, row in enumerate(batch.rows)]
+        tokens = self._write([batch.rows[i] for i in writing], hidden[writing]) if writing else []
+        results = [self._label(row, hidden[i]) for i, row in enumerate(batch.rows)]
+        for i, token in zip(writing, tokens, strict=True):
+            results[i] = NotFinite() if token is None else Token(token)
+        return results
 
     def keep(self, slot: int, length: int, prefix_id: int) -> None:
         """Copy the first `length` positions of a slot under `prefix_id`."""
@@ -62,13 +62,12 @@ class TorchModel:
         """Let go of what `keep` copied."""
         self._slab.forget(prefix_id)
 
-    def _result(self, row: Row, hidden: torch.Tensor, logits: torch.Tensor | None) -> Result:
-        if isinstance(row.aim, Label):
-            scores = self._decoder.label_logits(hidden, row.aim.tokens)
-            return Logits(tuple(scores.tolist())) if scores.isfinite().all() else NotFinite()
-        if isinstance(row.aim, Write) and logits is not None:
-            # One number is enough to see a NaN, and infinity can't win against one silently.
-            if not logits.max().isfinite():
-                return NotFinite()
-            return Token(choose(logits, row.aim, row.written))
-        return None
+    def _write(self, rows: Sequence[Row], hidden: torch.Tensor) -> list[int | None]:
+        replies = [(row.aim, row.written) for row in rows if isinstance(row.aim, Write)]
+        return choose_all(self._decoder.logits(hidden).cpu(), replies)
+
+    def _label(self, row: Row, hidden: torch.Tensor) -> Result:
+        if not isinstance(row.aim, Ask):
+            return None
+        scores = self._decoder.label_logits(hidden, row.aim.tokens)
+        return Logits(tuple(scores.tolist())) if scores.isfinite().all() else NotFinite()

@@ -9,6 +9,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
+def common(ours: Sequence[int], theirs: Sequence[int]) -> int:
+    """Return how many tokens both begin with."""
+    length = 0
+    for one, other in zip(ours, theirs, strict=False):
+        if one != other:
+            break
+        length += 1
+    return length
+
+
 @dataclass(frozen=True, slots=True)
 class Prefix:
     """A kept beginning: its id with the model, and its tokens."""

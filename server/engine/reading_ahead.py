@@ -8,9 +8,7 @@ import threading
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
-import platformdirs
-
-from tidegate.server.engine.conversion import bundled_folder
+from tidegate.server.engine.conversion import bundled_folder, cache_folder
 from tidegate.server.engine.hub import find_cached
 
 
@@ -37,7 +35,7 @@ def _find(model: str, cache_dir: Path | None) -> Path | None:
     if path.is_dir():
         return path
     if model == "bundled":
-        return bundled_folder(cache_dir or Path(platformdirs.user_cache_dir("tidegate")))
+        return bundled_folder(cache_folder(cache_dir))
     return None if path.suffix == ".gguf" else find_cached(model, cache_dir)
 
 

@@ -1,4 +1,4 @@
-"""Choosing the next token of a reply from its logits.
+"""Choosing the next tokens of replies from their logits.
 
 A token depends on the logits, the sampling, the seed and its place in the reply, on nothing
 else: not on the batch, not on earlier draws of other replies.
@@ -10,11 +10,23 @@ import torch
 
 from tidegate.server.engine.sequence import Write
 
-# Candidates looked at before falling back to the whole vocabulary: sorting 262,144 logits costs
-# more than a layer of the model, and a nucleus rarely holds more than a few hundred tokens.
-_CANDIDATES = 1024
 # Any odd constant that spreads places over the seeds; this is 2^64 divided by the golden ratio.
 _SPREAD = 0x9E3779B97F4A7C15
+
+
+def choose_all(
+    logits: torch.Tensor, replies: Sequence[tuple[Write, Sequence[int]]]
+) -> list[int | None]:
+    """Return the next token of each reply, given as its aim and what it wrote so far.
+
+    `logits` has the shape [replies, vocabulary]. None where they are not finite.
+    """
+    # One number is enough to see a NaN, and infinity can't win against one silently.
+    finite = logits.amax(dim=-1).isfinite().tolist()
+    return [
+        choose(row, *reply) if is_finite else None
+        for row, is_finite, reply in zip(logits, finite, replies, strict=True)
+    ]
 
 
 def choose(logits: torch.Tensor, write: Write, written: Sequence[int]) -> int:
@@ -24,10 +36,9 @@ def choose(logits: torch.Tensor, write: Write, written: Sequence[int]) -> int:
         logits = _penalised(logits, written, sampling.repetition_penalty)
     if sampling.temperature == 0:
         return int(logits.argmax())
-    probabilities, tokens = _nucleus(logits / sampling.temperature, sampling.top_p)
     generator = torch.Generator()
     generator.manual_seed((write.seed + len(written) * _SPREAD) % 2**64)
-    return int(tokens[torch.multinomial(probabilities, 1, generator=generator)])
+    return _draw((logits / sampling.temperature).softmax(0), sampling.top_p, generator)
 
 
 def _penalised(logits: torch.Tensor, written: Sequence[int], penalty: float) -> torch.Tensor:
@@ -43,15 +54,18 @@ def _penalised(logits: torch.Tensor, written: Sequence[int], penalty: float) -> 
     return logits
 
 
-def _nucleus(logits: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the likeliest tokens that together reach `top_p`, with their probabilities."""
-    total = logits.logsumexp(0)
-    for count in (min(_CANDIDATES, len(logits)), len(logits)):
-        best, tokens = logits.topk(count)
-        probabilities = (best - total).exp()
-        reached = probabilities.cumsum(0)
-        if reached[-1] >= top_p:
-            break
-    # A token is in when those before it have not reached top_p; the first is always in.
-    inside = reached - probabilities < top_p
-    return probabilities[inside], tokens[inside]
+def _draw(probabilities: torch.Tensor, top_p: float, generator: torch.Generator) -> int:
+    """Draw a token from the nucleus: the likeliest tokens that together reach `top_p`.
+
+    By rejection, so that a vocabulary of 262,144 is never sorted: a token is in when those
+    likelier than it have not reached `top_p`. One that is out takes all that are no likelier
+    out with it, so a few draws do, however narrow the nucleus is.
+    """
+    within = probabilities
+    while True:
+        reached = within.cumsum(0)
+        at = torch.rand(1, generator=generator) * reached[-1]
+        token = min(int(torch.searchsorted(reached, at, right=True)), len(reached) - 1)
+        within = probabilities * (probabilities > probabilities[token])
+        if probabilities[token] > 0 and within.sum() < top_p:
+            return token

@@ -2,7 +2,7 @@
 
 Labels go first: they enter and finish in a step or two, so a label never waits behind a whole
 chat. Then every running reply gets its next token, then prompts of new replies are read in
-chunks. A step never computes more than `budget_tokens` of prompts, which bounds its time.
+chunks. A step never reads more of prompts than the pace allows, which bounds its time.
 Knows nothing of torch, threads or clocks.
 """
 
@@ -10,28 +10,24 @@ from collections import deque
 
 from typing_extensions import assert_never
 
-from tidegate.server.engine.batch import Batch, Recall, Row
+from tidegate.server.engine.batch import Ask, Batch, Recall, Row
+from tidegate.server.engine.pace import Pace
 from tidegate.server.engine.prefixes import Prefix, Prefixes
 from tidegate.server.engine.sequence import Held, Judge, Keep, Label, Sequence, Write
+from tidegate.server.engine.slots import Place, Slots
 
 
 class Scheduler:
-    """The waiting and the running sequences of one engine.
+    """The waiting and the running sequences of one engine."""
 
-    `reserved` of the `slots` are never given to a reply, so that labels always find one.
-    """
-
-    def __init__(self, slots: int, reserved: int, budget_tokens: int, prefixes: Prefixes) -> None:
+    def __init__(self, slots: Slots, prefixes: Prefixes, pace: Pace) -> None:
         self.slots = slots
-        self.reserved = reserved
-        self.budget_tokens = budget_tokens
         self.prefixes = prefixes
+        self.pace = pace
         self.waiting_labels: deque[Sequence] = deque()
         self.waiting_replies: deque[Sequence] = deque()
         self.running: list[Sequence] = []
         self._recalls: list[Recall] = []
-        # Lowest first: rows stay close together in memory.
-        self._free = list(range(slots))
 
     def __repr__(self) -> str:
         return f"<Scheduler {len(self.running)} running, {self.waiting} waiting>"
@@ -41,28 +37,17 @@ class Scheduler:
         """Sequences without a slot."""
         return len(self.waiting_labels) + len(self.waiting_replies)
 
-    @property
-    def free_slots(self) -> int:
-        """Slots that nobody holds."""
-        return len(self._free)
-
-    def sequences(self) -> list[Sequence]:
-        """Return all that has not ended, running first."""
-        return [*self.running, *self.waiting_labels, *self.waiting_replies]
-
     def add(self, sequence: Sequence) -> None:
         """Take a sequence in; it waits for a slot."""
         self._queue_of(sequence).append(sequence)
 
     def remove(self, sequence: Sequence) -> None:
-        """Let a sequence go, wherever it stands; its slot is free at once."""
-        if sequence.slot is None:
-            self._queue_of(sequence).remove(sequence)
-            return
-        self.running.remove(sequence)
-        self._free.append(sequence.slot)
-        self._free.sort()
-        sequence.slot = None
+        """Let a sequence go, wherever it stands; its slot is free at once, and remembers it."""
+        self._remove(sequence, sequence.tokens[: sequence.computed])
+
+    def discard(self, sequence: Sequence) -> None:
+        """Let a sequence go whose keys and values are not to be trusted."""
+        self._remove(sequence, [])
 
     def go_on(self, sequence: Sequence, tokens: list[int]) -> None:
         """Let a held sequence become another prompt, from what its slot or a prefix has of it."""
@@ -75,14 +60,16 @@ class Scheduler:
         self._admit()
         recalls, self._recalls = self._recalls, []
         rows: list[Row] = []
-        budget = self.budget_tokens
         labels = [s for s in self.running if not isinstance(s.aim, Write | Held)]
         replies = [s for s in self.running if isinstance(s.aim, Write)]
+        budget = self.pace.prompt_tokens(sum(1 for sequence in replies if sequence.written))
+        # A prompt that a little more would end is read to its end: the rest would cost a step.
+        slack = budget // 2
         for sequence in labels + replies:
             if isinstance(sequence.aim, Write) and sequence.written:
                 rows.append(_row(sequence, 1))
             elif budget > 0:
-                chunk = min(sequence.pending, budget)
+                chunk = sequence.pending if sequence.pending <= budget + slack else budget
                 budget -= chunk
                 rows.append(_row(sequence, chunk))
         return Batch(tuple(recalls), tuple(rows))
@@ -93,19 +80,37 @@ class Scheduler:
         return [by_slot[row.slot] for row in batch.rows]
 
     def _admit(self) -> None:
-        while self._free and self.waiting:
-            if self.waiting_labels:
-                sequence = self.waiting_labels.popleft()
-            elif len(self._free) > self.reserved:
-                sequence = self.waiting_replies.popleft()
-            else:
-                break
-            sequence.slot = self._free.pop(0)
-            self.running.append(sequence)
-            prefix = self.prefixes.longest(sequence.tokens)
-            if prefix is not None:
-                sequence.computed = sequence.cached = len(prefix.tokens)
-                self._recall(prefix, sequence)
+        for waiting, take in (
+            (self.waiting_labels, self.slots.for_label),
+            (self.waiting_replies, self.slots.for_reply),
+        ):
+            while waiting:
+                prefix = self.prefixes.longest(waiting[0].tokens)
+                kept = len(prefix.tokens) if prefix else 0
+                place = take(waiting[0].tokens, kept)
+                if place is None:
+                    break
+                self._enter(waiting.popleft(), place, prefix if place.held < kept else None)
+
+    def _enter(self, sequence: Sequence, place: Place, prefix: Prefix | None) -> None:
+        self.running.append(sequence)
+        sequence.slot = place.slot
+        sequence.computed = len(prefix.tokens) if prefix else place.held
+        sequence.cached = min(sequence.computed, sequence.prompt_tokens)
+        if prefix is not None:
+            self._recall(prefix, sequence)
+
+    def _remove(self, sequence: Sequence, held: list[int]) -> None:
+        if sequence.slot is None:
+            self._queue_of(sequence).remove(sequence)
+            return
+        self.running.remove(sequence)
+        # What was to be copied into the slot isn't there, and is not for who comes next.
+        if any(recall.slot == sequence.slot for recall in self._recalls):
+            self._recalls = [one for one in self._recalls if one.slot != sequence.slot]
+            held = []
+        self.slots.give_back(sequence.slot, held)
+        sequence.slot = None
 
     def _recall(self, prefix: Prefix, sequence: Sequence) -> None:
         self._recalls.append(Recall(prefix.id, _slot(sequence)))
@@ -118,13 +123,13 @@ class Scheduler:
 
 def _row(sequence: Sequence, count: int) -> Row:
     start = sequence.computed
-    aim: Label | Write | None = None
+    aim: Ask | Write | None = None
     if count == sequence.pending:
         match sequence.aim:
-            case Label() | Write():
+            case Write():
                 aim = sequence.aim
-            case Judge(labels):
-                aim = Label(labels)
+            case Label() | Judge():
+                aim = Ask(sequence.walk.choices) if sequence.walk else None
             case Keep() | Held():
                 aim = None
             case _:

@@ -4,9 +4,12 @@ Knows nothing of gRPC, profiles or torch.
 """
 
 from collections.abc import Sequence as Seq
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
+
+from tidegate.server.engine.label_tree import LabelTree, Path, Walk
+from tidegate.server.engine.prefixes import common
 
 
 class Tokenizer(Protocol):
@@ -66,9 +69,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One logit for each label asked about, in the order asked, and the cost."""
+    """The log-probability of each label among the labels, in the order asked, and the cost."""
 
-    logits: tuple[float, ...]
+    logs: tuple[float, ...]
     usage: Usage
 
 
@@ -89,16 +92,16 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Aim: the logits of these tokens after the prompt. One forward pass, nothing written."""
+    """Aim: how likely each of these labels is after the prompt. Nothing is written."""
 
-    tokens: tuple[int, ...]
+    tree: LabelTree
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
     """Aim: as Label, but the slot is kept for a reply that begins as this prompt does."""
 
-    tokens: tuple[int, ...]
+    tree: LabelTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +129,9 @@ Aim = Label | Judge | Held | Write | Keep
 class Sequence:
     """One prompt on its way through the engine.
 
-    `tokens` is the prompt and what has been written since; the first `computed` of them have
-    their keys and values in the slot, `cached` of those without having been computed for it.
+    `tokens` is the prompt and what has been written since, or the beginning of a label that is
+    asked about; the first `computed` of them have their keys and values in the slot, `cached`
+    of those without having been computed for it.
     """
 
     id: int
@@ -137,10 +141,14 @@ class Sequence:
     slot: int | None = None
     computed: int = 0
     cached: int = 0
-    prompt_tokens: int = 0
+    prompt_tokens: int = field(init=False)
+    walk: Walk | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.prompt_tokens = len(self.tokens)
+        self.walk = Walk(self.aim.tree) if isinstance(self.aim, Label | Judge) else None
+        if self.walk is not None:
+            self.tokens += self.walk.path or ()
 
     @property
     def pending(self) -> int:
@@ -165,20 +173,23 @@ class Sequence:
         `prefix_tokens` of the new one could be recalled instead; returns whether that is more.
         One token at least is left to compute.
         """
-        shared = 0
-        for ours, theirs in zip(self.tokens[: self.computed], tokens[:-1], strict=False):
-            if ours != theirs:
-                break
-            shared += 1
+        shared = common(self.tokens[: self.computed], tokens[:-1])
         self.tokens = list(tokens)
         self.prompt_tokens = len(tokens)
         self.computed = self.cached = max(shared, prefix_tokens)
         return prefix_tokens > shared
 
+    def ask(self, path: Path) -> None:
+        """Go back to the end of the prompt and on along `path`, another beginning of labels."""
+        tokens = [*self.tokens[: self.prompt_tokens], *path]
+        self.computed = common(self.tokens[: self.computed], tokens[:-1])
+        self.tokens = tokens
+
     @property
     def usage(self) -> Usage:
         """What it has cost so far."""
-        return Usage(self.prompt_tokens, self.cached, len(self.tokens) - self.prompt_tokens)
+        completion = len(self.written) if isinstance(self.aim, Write) else 0
+        return Usage(self.prompt_tokens, self.cached, completion)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,8 @@ nothing of networks.
 import re
 from pathlib import Path
 
-import platformdirs
-
 from tidegate.server.engine.checkpoint import BrokenCheckpointError, Checkpoint
-from tidegate.server.engine.conversion import Progress, bundled, from_gguf
+from tidegate.server.engine.conversion import Progress, bundled, cache_folder, from_gguf
 from tidegate.server.engine.hub import DownloadError, download, find_cached
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -22,7 +20,7 @@ class ModelNotFoundError(Exception):
 
 def locate(model: str, cache_dir: Path | None, progress: Progress) -> Path:
     """Return the folder of `model`. Raises ModelNotFoundError, MissingExtraError."""
-    cache = cache_dir or Path(platformdirs.user_cache_dir("tidegate"))
+    cache = cache_folder(cache_dir)
     path = Path(model).expanduser()
     if model == "bundled":
         return bundled(cache, progress)

@@ -106,8 +106,8 @@ class Worker(threading.Thread):
         return EngineLoad(
             running=len(scheduler.running),
             waiting=scheduler.waiting + self._commands.qsize(),
-            slots=scheduler.slots,
-            free_slots=scheduler.free_slots,
+            slots=scheduler.slots.count,
+            free_slots=scheduler.slots.free,
             finished=counters.finished,
             cancelled=counters.cancelled,
             failed=counters.failed,
@@ -137,11 +137,17 @@ class Worker(threading.Thread):
             self._commands.get()()
             return
         sequences = self._scheduler.planned(batch)
+        began_s = time.monotonic()
+        for sequence in sequences:
+            times = self._calls[sequence.id].times
+            if times.began_s is None:
+                times.began_s = began_s
         try:
             results = self.model.run(batch)
         except Exception:
-            self._fail(sequences)
+            self._fail(batch)
             return
+        self._scheduler.pace.learn(batch.size_tokens, time.monotonic() - began_s)
         self._counters.failures_in_a_row = 0
         self._counters.steps += 1
         self._counters.computed_tokens += batch.size_tokens
@@ -177,7 +183,7 @@ class Worker(threading.Thread):
             call = self._calls[sequence.id]
             sequence.computed += len(row.tokens)
             if isinstance(result, Logits):
-                self._score(call, Scores(result.values, sequence.usage))
+                self._score(call, result)
             elif isinstance(result, Token):
                 self._write(call, result.id)
             elif isinstance(result, NotFinite):
@@ -186,15 +192,24 @@ class Worker(threading.Thread):
                 self._keep(sequence)
                 self._finish(call, None)
 
-    def _score(self, call: EngineCall, scores: Scores) -> None:
-        if isinstance(call.sequence.aim, Judge):
-            call.sequence.aim = Held()
+    def _score(self, call: EngineCall, logits: Logits) -> None:
+        sequence, walk = call.sequence, call.sequence.walk
+        if walk is None:
+            raise ValueError(f"sequence {sequence.id} has no labels")
+        walk.take(logits.values)
+        if walk.path is not None:
+            sequence.ask(walk.path)
+            return
+        scores = Scores(walk.scores(), sequence.usage)
+        if isinstance(sequence.aim, Judge):
+            sequence.aim = Held()
             call.tell(scores)
         else:
             self._finish(call, scores)
 
     def _write(self, call: EngineCall, token: int) -> None:
         sequence, text = call.sequence, call.text
+        call.times.wrote(time.monotonic())
         sequence.tokens.append(token)
         is_end = token in self.model.end_tokens
         piece = "" if is_end else text.push(token)
@@ -222,8 +237,11 @@ class Worker(threading.Thread):
 
     def _end(self, call: EngineCall, event: Event) -> None:
         """Free the slot, then tell: who is told finds it free."""
-        del self._calls[call.sequence.id]
         self._scheduler.remove(call.sequence)
+        self._tell_end(call, event)
+
+    def _tell_end(self, call: EngineCall, event: Event) -> None:
+        del self._calls[call.sequence.id]
         call.is_over = True
         if event is not None:
             call.tell(event)
@@ -233,12 +251,19 @@ class Worker(threading.Thread):
         error_id = uuid.uuid4().hex[:12]
         self._counters.failed += 1
         log.error("sequence failed", error_id=error_id, why=why)
-        self._end(call, EngineError(error_id))
+        self._end_failed(call, error_id)
 
-    def _fail(self, sequences: list[Sequence]) -> None:
+    def _fail(self, batch: Batch) -> None:
         error_id = uuid.uuid4().hex[:12]
+        slots = {row.slot for row in batch.rows} | {recall.slot for recall in batch.recalls}
+        sequences = [one for one in self._scheduler.running if one.slot in slots]
         self._counters.failures_in_a_row += 1
         self._counters.failed += len(sequences)
         log.exception("step failed", error_id=error_id, rows=len(sequences))
         for sequence in sequences:
-            self._end(self._calls[sequence.id], EngineError(error_id))
+            self._end_failed(self._calls[sequence.id], error_id)
+
+    def _end_failed(self, call: EngineCall, error_id: str) -> None:
+        """Free the slot, whose keys and values nobody is to go on from, then tell."""
+        self._scheduler.discard(call.sequence)
+        self._tell_end(call, EngineError(error_id))

@@ -13,6 +13,7 @@ from tidegate.server.engine import linear
 from tidegate.server.engine.batch import Row
 from tidegate.server.engine.checkpoint import Checkpoint
 from tidegate.server.engine.decoder import Decoder
+from tidegate.server.engine.label_tree import LabelTree
 from tidegate.server.engine.loading import load_engine
 from tidegate.server.engine.sequence import Prompt
 from tidegate.server.engine.shape import read_shape
@@ -27,7 +28,7 @@ def ours(folder: Path) -> torch.Tensor:
     """The logits after each prompt, read in two chunks."""
     checkpoint = Checkpoint(folder)
     shape = read_shape(checkpoint.config(), checkpoint.config("generation_config.json"))
-    decoder = Decoder(shape, checkpoint.weights(torch.bfloat16), 256)
+    decoder = Decoder(shape, checkpoint.weights(), 256, torch.bfloat16)
     slab = Slab(len(shape.layers), 2, shape.kv_heads, 256, shape.head_dim, decoder.dtype)
     found = []
     for prompt in PROMPTS:
@@ -78,13 +79,13 @@ async def test_an_engine_answers_in_bfloat16(tiny: Tiny) -> None:
     )
     engine.start()
     fixed = PROMPT[:20]
-    plain = await engine.score(Prompt(tuple(PROMPT)), [17, 3])
+    plain = await engine.score(Prompt(tuple(PROMPT)), LabelTree([[17], [3]]))
     await engine.remember(fixed)
-    remembered = await engine.score(Prompt(tuple(PROMPT)), [17, 3])
+    remembered = await engine.score(Prompt(tuple(PROMPT)), LabelTree([[17], [3]]))
     await engine.stop()
 
     assert remembered.usage.cached_tokens > 0
-    assert plain.logits == pytest.approx(remembered.logits, abs=0.1)
+    assert plain.logs == pytest.approx(remembered.logs, abs=0.1)
 
 
 def test_every_cpu_is_fast_in_float32() -> None:

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from tidegate.server.engine.batch import Row
 from tidegate.server.engine.checkpoint import Checkpoint
 from tidegate.server.engine.decoder import Decoder
+from tidegate.server.engine.linear import Linear, packed, plain
 from tidegate.server.engine.shape import read_shape
 from tidegate.server.engine.slab import Slab
 
@@ -18,10 +19,10 @@ PROMPT = [(7 * i * i + 3) % 250 for i in range(50)]
 OTHER = [(5 * i * i + 11) % 250 for i in range(37)]
 
 
-def load(folder: Path) -> tuple[Decoder, Slab]:
+def load(folder: Path, linear: Linear = packed) -> tuple[Decoder, Slab]:
     checkpoint = Checkpoint(folder)
     shape = read_shape(checkpoint.config(), checkpoint.config("generation_config.json"))
-    decoder = Decoder(shape, checkpoint.weights(torch.float32), 256)
+    decoder = Decoder(shape, checkpoint.weights(), 256, linear=linear)
     return decoder, Slab(len(shape.layers), 3, shape.kv_heads, 256, shape.head_dim)
 
 
@@ -97,11 +98,9 @@ def test_a_recalled_prefix_goes_on_as_if_computed(
 
 def test_plain_products_answer_where_there_is_no_onednn(
     tiny: Callable[[str], tuple[Path, PreTrainedModel]],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder, model = tiny("qwen2")
-    monkeypatch.setattr("tidegate.server.engine.linear._has_onednn", lambda weight: False)
-    decoder, slab = load(folder)
+    decoder, slab = load(folder, plain)
 
     hidden = decoder.hidden([Row(0, 0, tuple(PROMPT))], slab)
 

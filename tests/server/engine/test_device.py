@@ -24,7 +24,7 @@ def test_a_step_makes_nothing_elsewhere(family: str, tiny: Tiny) -> None:
     checkpoint = Checkpoint(tiny(family)[0])
     shape = read_shape(checkpoint.config(), {})
     with torch.device("meta"):
-        decoder = Decoder(shape, checkpoint.weights(torch.float32, "meta"), 64)
+        decoder = Decoder(shape, checkpoint.weights("meta"), 64)
         slab = Slab(len(shape.layers), 2, shape.kv_heads, 64, shape.head_dim, decoder.dtype)
         hidden = decoder.hidden([Row(0, 0, (1, 2, 3)), Row(1, 4, (5,))], slab)
     assert hidden.device.type == "meta"

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from tidegate.server.engine.batch import Batch, Model, NotFinite, Result
 from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.label_tree import LabelTree
 from tidegate.server.engine.sequence import (
     Delta,
     Ending,
@@ -27,6 +28,7 @@ from tidegate.server.engine.sequence import (
 
 Tiny = Callable[[str], tuple[Path, PreTrainedModel]]
 Until = Callable[[Callable[[], bool]], Awaitable[None]]
+LABELS = LabelTree([[1], [2]])
 GREEDY = Sampling(temperature=0, repetition_penalty=1.0, max_tokens=24)
 PROMPTS = [[(k * i * i + 3 * k) % 250 for i in range(5 + 9 * k)] for k in range(1, 9)]
 
@@ -65,26 +67,55 @@ async def test_greedy_replies_equal_generate_whatever_runs_beside(
 
 async def test_a_label_is_the_same_alone_and_in_company(engine: Engine) -> None:
     prompts = [Prompt(tuple(p)) for p in PROMPTS]
-    alone = [(await engine.score(p, [1, 2])).logits for p in prompts]
+    alone = [(await engine.score(p, LABELS)).logs for p in prompts]
     chats = [asyncio.create_task(collect(engine.reply(p, GREEDY))) for p in prompts[:3]]
 
-    together = await asyncio.gather(*(engine.score(p, [1, 2]) for p in prompts * 2))
+    together = await asyncio.gather(*(engine.score(p, LABELS) for p in prompts * 2))
 
     for expected, scores in zip(alone * 2, together, strict=True):
-        assert expected == pytest.approx(scores.logits, abs=1e-4)
+        assert expected == pytest.approx(scores.logs, abs=1e-4)
     await asyncio.gather(*chats)
+
+
+async def test_labels_of_several_tokens_are_weighed_where_they_part(
+    engine: Engine, tiny: Tiny
+) -> None:
+    """As transformers weighs them: at each parting, among the tokens that can follow."""
+    model = tiny("qwen2")[1]
+    labels = [[7], [9, 4, 1], [9, 4, 2], [9, 5]]
+    prompt = PROMPTS[3]
+
+    def logs(after: list[int], choices: list[int]) -> dict[int, float]:
+        with torch.inference_mode():
+            logits = model(torch.tensor([prompt + after])).logits[0, -1]
+        return dict(zip(choices, logits[choices].log_softmax(0).tolist(), strict=True))
+
+    first, second, third = logs([], [7, 9]), logs([9], [4, 5]), logs([9, 4], [1, 2])
+    expected = [
+        first[7],
+        first[9] + second[4] + third[1],
+        first[9] + second[4] + third[2],
+        first[9] + second[5],
+    ]
+
+    chats = [asyncio.create_task(collect(engine.reply(Prompt((5, 6)), GREEDY))) for _ in "ab"]
+    scores = await engine.score(Prompt(tuple(prompt)), LabelTree(labels))
+    await asyncio.gather(*chats)
+
+    assert scores.logs == pytest.approx(expected, abs=1e-4)
+    assert (scores.usage.prompt_tokens, scores.usage.completion_tokens) == (len(prompt), 0)
 
 
 async def test_a_remembered_prefix_is_used_and_changes_nothing(engine: Engine) -> None:
     prompt = Prompt(tuple(PROMPTS[7]), fixed=60)
-    before = await engine.score(prompt, [1, 2])
+    before = await engine.score(prompt, LABELS)
     await engine.remember(prompt.tokens[:60])
     await engine.remember(prompt.tokens[:60])
 
-    after = await engine.score(prompt, [1, 2])
+    after = await engine.score(prompt, LABELS)
 
     assert (before.usage.cached_tokens, after.usage.cached_tokens) == (0, 60)
-    assert before.logits == pytest.approx(after.logits, abs=1e-4)
+    assert before.logs == pytest.approx(after.logs, abs=1e-4)
 
 
 async def test_the_same_seed_writes_the_same(engine: Engine) -> None:
@@ -129,7 +160,7 @@ async def test_a_full_slot_ends_a_reply(engine: Engine) -> None:
 
 async def test_a_prompt_that_fills_a_slot_is_refused(engine: Engine) -> None:
     with pytest.raises(PromptTooLongError, match="300 tokens, a slot holds 256"):
-        await engine.score(Prompt((1,) * 300), [1])
+        await engine.score(Prompt((1,) * 300), LABELS)
 
 
 async def test_cancelling_a_reply_frees_its_slot(engine: Engine, until: Until) -> None:
@@ -145,7 +176,7 @@ async def test_cancelling_a_reply_frees_its_slot(engine: Engine, until: Until) -
 
 async def test_a_passed_deadline_ends_a_call_wherever_it_stands(engine: Engine) -> None:
     with pytest.raises(TimeoutError):
-        await engine.score(Prompt((1, 2, 3)), [1], deadline_s=time.monotonic() - 1)
+        await engine.score(Prompt((1, 2, 3)), LABELS, deadline_s=time.monotonic() - 1)
     assert engine.load().free_slots == 6
 
 
@@ -155,7 +186,7 @@ async def test_a_thousand_random_cancellations_leak_nothing(engine: Engine, unti
     async def one(number: int) -> None:
         prompt = Prompt(tuple(rng.randrange(250) for _ in range(rng.randrange(2, 40))))
         if number % 3:
-            work: Any = engine.score(prompt, [1, 2])
+            work: Any = engine.score(prompt, LABELS)
         else:
             work = collect(engine.reply(prompt, Sampling(max_tokens=20, seed=number)))
         task = asyncio.create_task(work)
@@ -169,7 +200,7 @@ async def test_a_thousand_random_cancellations_leak_nothing(engine: Engine, unti
 
     await until(lambda: engine.load().running == engine.load().waiting == 0)
     assert engine.load().free_slots == 6
-    assert (await engine.score(Prompt((1, 2, 3)), [1])).logits
+    assert (await engine.score(Prompt((1, 2, 3)), LABELS)).logs
 
 
 class Faulty:
@@ -213,9 +244,9 @@ async def test_a_failed_step_fails_its_calls_and_the_next_is_answered(
     faulty.failures = 1
 
     with pytest.raises(EngineError, match="the log has the trace"):
-        await engine.score(Prompt((1, 2)), [1])
+        await engine.score(Prompt((1, 2)), LABELS)
 
-    assert (await engine.score(Prompt((1, 2)), [1])).logits
+    assert (await engine.score(Prompt((1, 2)), LABELS)).logs
     assert engine.is_healthy()
     assert (engine.load().failed, engine.load().free_slots) == (1, 6)
 
@@ -226,10 +257,10 @@ async def test_two_failed_steps_in_a_row_take_the_engine_out(
     faulty.failures = 2
     for _ in range(2):
         with pytest.raises(EngineError):
-            await engine.score(Prompt((1, 2)), [1])
+            await engine.score(Prompt((1, 2)), LABELS)
 
     with pytest.raises(EngineStoppedError):
-        await engine.score(Prompt((1, 2)), [1])
+        await engine.score(Prompt((1, 2)), LABELS)
 
     assert not engine.is_healthy()
 
@@ -241,9 +272,9 @@ async def test_logits_that_are_not_finite_fail_that_call_only(
     faulty.poisoned = 1
 
     with pytest.raises(EngineError):
-        await asyncio.gather(chat, engine.score(Prompt((1, 2)), [1]))
+        await asyncio.gather(chat, engine.score(Prompt((1, 2)), LABELS))
 
-    assert (await engine.score(Prompt((1, 2)), [1])).logits
+    assert (await engine.score(Prompt((1, 2)), LABELS)).logs
 
 
 async def test_stopping_ends_what_runs(engine: Engine) -> None:
@@ -257,7 +288,7 @@ async def test_stopping_ends_what_runs(engine: Engine) -> None:
         async for _ in events:
             pass
     with pytest.raises(EngineStoppedError):
-        await engine.score(Prompt((1, 2)), [1])
+        await engine.score(Prompt((1, 2)), LABELS)
 
 
 async def test_no_text_of_a_caller_becomes_a_special_token(engine: Engine) -> None:
@@ -269,18 +300,32 @@ async def test_a_judged_prompt_goes_on_as_a_reply_without_being_read_again(engin
     """Label as stand-alone, reply as stand-alone, and the common part computed once."""
     text = tuple(PROMPTS[5])
     question, opening = Prompt((*text, 7, 8, 9)), Prompt((*text, 11, 12))
-    alone = await engine.score(question, [1, 2])
-    spoken, _ = await collect(engine.reply(opening, GREEDY))
-    before = engine.load().computed_tokens
 
-    async with engine.judge(question, [1, 2]) as judged:
+    async with engine.judge(question, LABELS) as judged:
         text_of_both, finish = await collect(judged.reply(opening, GREEDY))
 
-    computed = engine.load().computed_tokens - before
-    assert judged.scores.logits == pytest.approx(alone.logits, abs=1e-4)
+    computed = engine.load().computed_tokens
+    alone = await engine.score(question, LABELS)
+    spoken, _ = await collect(engine.reply(opening, GREEDY))
+    assert judged.scores.logs == pytest.approx(alone.logs, abs=1e-4)
     assert text_of_both == spoken
     assert finish.usage.cached_tokens == len(text)
     assert computed == len(question.tokens) + 2 + finish.usage.completion_tokens - 1
+
+
+async def test_the_next_turn_computes_only_what_is_new(engine: Engine, tiny: Tiny) -> None:
+    first = PROMPTS[6]
+    text, _ = await collect(engine.reply(Prompt(tuple(first)), GREEDY))
+    await asyncio.gather(*(engine.score(Prompt(tuple(p)), LABELS) for p in PROMPTS))
+    before = engine.load().computed_tokens
+
+    second = [*first, *engine.tokenizer.encode(text), 41, 42, 43]
+    again, its_finish = await collect(engine.reply(Prompt(tuple(second)), GREEDY))
+
+    assert again.rstrip("\ufffd") == generated(tiny("qwen2")[1], second, engine)
+    assert its_finish.usage.cached_tokens >= len(first)
+    computed = engine.load().computed_tokens - before
+    assert computed == len(second) - its_finish.usage.cached_tokens + 23
 
 
 async def test_a_reply_that_begins_otherwise_starts_from_a_kept_prefix(engine: Engine) -> None:
@@ -288,7 +333,7 @@ async def test_a_reply_that_begins_otherwise_starts_from_a_kept_prefix(engine: E
     await engine.remember(opening.tokens[:30])
     spoken, _ = await collect(engine.reply(opening, GREEDY))
 
-    async with engine.judge(Prompt((1, 2, 3)), [1, 2]) as judged:
+    async with engine.judge(Prompt((1, 2, 3)), LABELS) as judged:
         text, finish = await collect(judged.reply(opening, GREEDY))
 
     assert text == spoken
@@ -296,7 +341,7 @@ async def test_a_reply_that_begins_otherwise_starts_from_a_kept_prefix(engine: E
 
 
 async def test_a_judged_prompt_that_is_left_frees_its_slot(engine: Engine, until: Until) -> None:
-    async with engine.judge(Prompt((1, 2, 3)), [1, 2]):
+    async with engine.judge(Prompt((1, 2, 3)), LABELS):
         assert engine.load().free_slots == 5
 
     await until(lambda: engine.load().free_slots == 6)
@@ -305,6 +350,6 @@ async def test_a_judged_prompt_that_is_left_frees_its_slot(engine: Engine, until
 async def test_held_slots_leave_room_for_labels(engine: Engine) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(4):
-            await stack.enter_async_context(engine.judge(Prompt((1, 2, 3)), [1, 2]))
+            await stack.enter_async_context(engine.judge(Prompt((1, 2, 3)), LABELS))
 
-        assert (await engine.score(Prompt((4, 5)), [1])).logits
+        assert (await engine.score(Prompt((4, 5)), LABELS)).logs

@@ -48,7 +48,7 @@ class Started:
     """What came of one start."""
 
     def __init__(self, said: str, stderr: str) -> None:
-        content = json.loads(said)
+        content = json.loads(said.splitlines()[-1])
         self.line: str = content["line"]
         self.told: list[list[object]] = content["told"]
         self.stderr = stderr

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 import torch
 
-from tidegate.server.engine.sampling import choose
+from tidegate.server.engine.sampling import choose, choose_all
 from tidegate.server.engine.sequence import Sampling, Write
 
 LOGITS = torch.tensor([0.1, 2.0, 1.0, -1.0, 0.5])
@@ -57,9 +57,45 @@ def test_draws_follow_the_probabilities(vocabulary: int) -> None:
         assert expected[token].item() == pytest.approx(drawn[token] / 4000, abs=0.03)
 
 
-def test_a_flat_distribution_is_drawn_from_whole() -> None:
-    """A nucleus wider than the first look must not be cut to it."""
-    drawn = {choose(torch.zeros(5000), write(seed=seed), ()) for seed in range(300)}
+@pytest.mark.parametrize("top_p", [1.0, 0.99])
+def test_a_flat_distribution_is_drawn_from_whole(top_p: float) -> None:
+    """A nucleus wider than the first looks must not be cut to them."""
+    drawn = {choose(torch.zeros(5000), write(seed=seed, top_p=top_p), ()) for seed in range(300)}
 
     assert any(token >= 1024 for token in drawn)
     assert len(drawn) > 250
+
+
+@pytest.mark.parametrize("spread", [0.1, 1.0, 4.0])
+@pytest.mark.parametrize("top_p", [0.001, 0.1, 0.5, 0.9])
+def test_no_token_outside_the_nucleus_is_drawn(spread: float, top_p: float) -> None:
+    logits = torch.randn(2_000, generator=torch.Generator().manual_seed(3)) * spread
+    probabilities, order = logits.softmax(0).sort(descending=True)
+    before = probabilities.cumsum(0) - probabilities
+    nucleus = set(order[before < top_p + 1e-5].tolist())
+
+    drawn = {choose(logits, write(seed=seed, top_p=top_p), ()) for seed in range(300)}
+
+    assert drawn <= nucleus
+    assert len(drawn) >= min(len(nucleus), 100) * 0.5
+
+
+def test_replies_are_chosen_side_by_side_as_alone() -> None:
+    logits = torch.randn(3, 500, generator=torch.Generator().manual_seed(5))
+    replies = [
+        (write(temperature=0), (3,)),
+        (write(seed=9, top_p=0.9), ()),
+        (write(penalty=2), (1,)),
+    ]
+
+    together = choose_all(logits, replies)
+
+    assert together == [choose(row, *reply) for row, reply in zip(logits, replies, strict=True)]
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_logits_that_are_not_finite_choose_nothing(poison: float) -> None:
+    logits = torch.zeros(2, 50)
+    logits[1, 7] = poison
+
+    assert choose_all(logits, [(write(), ()), (write(), ())])[1] is None

@@ -1,16 +1,22 @@
 """Stories of the scheduler: who gets a slot, and what a step computes."""
 
-from tidegate.server.engine.batch import Recall
+from tidegate.server.engine.batch import Ask, Recall
+from tidegate.server.engine.label_tree import LabelTree
+from tidegate.server.engine.pace import Pace
 from tidegate.server.engine.prefixes import Prefixes
 from tidegate.server.engine.scheduler import Scheduler
 from tidegate.server.engine.sequence import Aim, Keep, Label, Sampling, Sequence, Write
+from tidegate.server.engine.slots import Slots
 
-LABEL = Label((1, 2))
+LABEL = Label(LabelTree([[1], [2]]))
 WRITE = Write(Sampling(), 0)
 
 
-def scheduler(slots: int = 3, reserved: int = 1, budget: int = 8) -> Scheduler:
-    return Scheduler(slots, reserved, budget, Prefixes(100))
+def scheduler(slots: int = 3, reserved: int = 1) -> Scheduler:
+    """A scheduler that reads 64 tokens of prompts in a step, 32 beside replies."""
+    pace = Pace(step_s=1.0)
+    pace.learn(16, seconds=1.0)
+    return Scheduler(Slots(slots, reserved), Prefixes(100), pace)
 
 
 def sequence(number: int, aim: Aim, length: int = 4) -> Sequence:
@@ -35,7 +41,7 @@ def test_replies_never_take_the_reserved_slots() -> None:
     machine.schedule()
 
     assert repr(machine) == "<Scheduler 2 running, 1 waiting>"
-    assert machine.free_slots == 1
+    assert machine.slots.free == 1
 
 
 def test_a_label_finds_a_slot_beside_a_full_house_of_replies() -> None:
@@ -51,44 +57,52 @@ def test_a_label_finds_a_slot_beside_a_full_house_of_replies() -> None:
 
 
 def test_a_step_reads_no_more_of_prompts_than_its_budget() -> None:
-    machine = scheduler(budget=8)
-    machine.add(sequence(1, LABEL, length=5))
-    machine.add(sequence(2, LABEL, length=5))
+    machine = scheduler(reserved=2)
+    machine.add(sequence(1, LABEL, length=40))
+    machine.add(sequence(2, LABEL, length=90))
 
     batch = machine.schedule()
 
-    assert [len(row.tokens) for row in batch.rows] == [5, 3]
-    assert [row.aim for row in batch.rows] == [LABEL, None]
+    assert [len(row.tokens) for row in batch.rows] == [40, 24]
+    assert [row.aim for row in batch.rows] == [Ask((1, 2)), None]
+
+
+def test_a_prompt_that_a_little_more_would_end_is_read_to_its_end() -> None:
+    machine = scheduler(reserved=3)
+    for number in range(3):
+        machine.add(sequence(number, LABEL, length=30))
+
+    assert [len(row.tokens) for row in machine.schedule().rows] == [30, 30, 30]
 
 
 def test_a_running_reply_gets_its_token_whatever_else_is_read() -> None:
-    machine = scheduler(budget=8)
+    machine = scheduler()
     talking = sequence(1, WRITE)
     machine.add(talking)
     machine.schedule()
     talking.computed = 4
     talking.tokens.append(77)
-    machine.add(sequence(2, LABEL, length=50))
+    machine.add(sequence(2, LABEL, length=150))
 
     batch = machine.schedule()
 
     by_id = {s.id: row for s, row in zip(machine.planned(batch), batch.rows, strict=True)}
     assert by_id[1].tokens == (77,)
     assert by_id[1].written == (77,)
-    assert len(by_id[2].tokens) == 8
+    assert len(by_id[2].tokens) == 32
 
 
 def test_a_long_prompt_is_read_in_chunks_and_aims_at_its_end() -> None:
-    machine = scheduler(budget=8)
-    reading = sequence(1, WRITE, length=12)
+    machine = scheduler()
+    reading = sequence(1, WRITE, length=100)
     machine.add(reading)
 
     first = machine.schedule().rows[0]
     reading.computed += len(first.tokens)
     second = machine.schedule().rows[0]
 
-    assert (0, tuple(range(8)), None) == (first.start, first.tokens, first.aim)
-    assert (8, tuple(range(8, 12)), WRITE) == (second.start, second.tokens, second.aim)
+    assert (0, tuple(range(64)), None) == (first.start, first.tokens, first.aim)
+    assert (64, tuple(range(64, 100)), WRITE) == (second.start, second.tokens, second.aim)
 
 
 def test_what_is_removed_frees_its_slot_or_its_place() -> None:
@@ -102,8 +116,8 @@ def test_what_is_removed_frees_its_slot_or_its_place() -> None:
     machine.remove(all_three[0])
 
     assert repr(machine) == "<Scheduler 1 running, 0 waiting>"
-    assert machine.free_slots == 1
-    assert [all_three[1]] == machine.sequences()
+    assert machine.slots.free == 1
+    assert [all_three[1]] == machine.running
 
 
 def test_a_kept_prefix_is_recalled_and_not_computed() -> None:
@@ -114,7 +128,7 @@ def test_a_kept_prefix_is_recalled_and_not_computed() -> None:
     batch = machine.schedule()
 
     assert kept is not None
-    assert (Recall(kept.id, 0),) == batch.recalls
+    assert (Recall(kept.id, 2),) == batch.recalls
     assert (batch.rows[0].start, batch.rows[0].tokens) == (3, (3, 4))
     assert machine.running[0].usage.cached_tokens == 3
 
@@ -128,3 +142,49 @@ def test_keeping_a_prefix_wants_nothing_of_its_last_token() -> None:
 
 def test_nothing_to_do_is_an_empty_batch() -> None:
     assert scheduler().schedule().rows == ()
+
+
+def test_the_next_turn_finds_its_past_in_the_slot_and_computes_the_rest() -> None:
+    machine = scheduler()
+    first = sequence(1, WRITE, length=12)
+    machine.add(first)
+    machine.schedule()
+    first.computed = 12
+    machine.remove(first)
+
+    machine.add(sequence(2, WRITE, length=15))
+    batch = machine.schedule()
+
+    assert batch.recalls == ()
+    assert (batch.rows[0].start, batch.rows[0].tokens) == (12, (12, 13, 14))
+    assert machine.running[0].usage.cached_tokens == 12
+
+
+def test_a_slot_whose_keys_are_not_to_be_trusted_remembers_nothing() -> None:
+    machine = scheduler()
+    first = sequence(1, WRITE, length=12)
+    machine.add(first)
+    machine.schedule()
+    first.computed = 12
+    machine.discard(first)
+
+    machine.add(sequence(2, WRITE, length=15))
+
+    assert machine.schedule().rows[0].start == 0
+
+
+def test_a_prefix_that_was_never_copied_is_not_remembered() -> None:
+    """The sequence ends between the plan to copy and the step that would have copied."""
+    machine = scheduler(slots=1, reserved=0)
+    machine.prefixes.keep([0, 1, 2, 3])
+    held = sequence(1, WRITE, length=3)
+    machine.add(held)
+    machine.schedule()
+    machine.go_on(held, list(range(8)))
+    machine.remove(held)
+
+    machine.prefixes.keep([9])
+    machine.add(sequence(2, WRITE, length=4))
+    batch = machine.schedule()
+
+    assert (batch.recalls, batch.rows[0].start) == ((), 0)
