@@ -42,7 +42,8 @@ class ServerSettings(BaseSettings):
     model: str = Field(
         "Qwen/Qwen1.5-0.5B-Chat",
         min_length=1,
-        description='What to load: a hub id, a local folder, a GGUF file, or "bundled".',
+        description='What to load: a hub id, a local folder, a GGUF file, or "bundled". "simulated" '
+        'and "simulated:FILE.toml" load nothing and only take the time, for load tests.',
     )
     host: str = Field(
         "127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all."
@@ -113,6 +114,27 @@ class ServerSettings(BaseSettings):
     context_tokens: int = Field(
         2048, ge=64, le=131_072, description="Tokens that a slot holds: prompt and reply together."
     )
+    cache_megabytes: int = Field(
+        0,
+        ge=0,
+        le=10_000_000,
+        description="Memory for the keys and values of all slots, shared equally; a slot then "
+        "holds as many tokens as fit, at most context_tokens. 0 is as much as they need.",
+    )
+    prefix_megabytes: int = Field(
+        512,
+        ge=0,
+        le=1_000_000,
+        description="Memory for the kept beginnings of prompts: the fixed parts of profiles, least "
+        "recently used first to go; 0 keeps none.",
+    )
+    step_ms: int = Field(
+        150,
+        ge=10,
+        le=60_000,
+        description="How long a step of the model may last: long prompts are read in parts, so "
+        "that a label waits no longer than this behind them.",
+    )
     consul: str = Field(
         "http://127.0.0.1:8500", description='Address of the Consul agent, or "off".'
     )
@@ -132,6 +154,10 @@ class ServerSettings(BaseSettings):
         description="Seconds without a step, with work waiting, after which the process ends with "
         "code 70 to be started again; 0 never.",
     )
+    metrics_listen: str = Field(
+        "off",
+        description='HOST:PORT where Prometheus reads the metrics, like 127.0.0.1:9465, or "off".',
+    )
     log_format: Literal["console", "json"] = Field(
         "console", description="How log lines look on stderr: console or json."
     )
@@ -141,6 +167,14 @@ class ServerSettings(BaseSettings):
     def _is_off_or_an_address(cls, value: str) -> str:
         if value != "off" and not value.startswith(("http://", "https://")):
             raise ValueError('http://HOST:PORT, https://HOST:PORT and "off" are accepted')
+        return value
+
+    @field_validator("metrics_listen")
+    @classmethod
+    def _is_off_or_where_to_listen(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value != "off" and not (host and port.isdecimal() and int(port) < 65536):
+            raise ValueError('HOST:PORT and "off" are accepted')
         return value
 
     @field_validator("cpus")
@@ -158,6 +192,14 @@ class ServerSettings(BaseSettings):
                 "0 and 1 to 3600 are accepted; a step may take a good part of a second"
             )
         return value
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port for the metrics; None when they are off."""
+        if self.metrics_listen == "off":
+            return None
+        host, _, port = self.metrics_listen.rpartition(":")
+        return host.strip("[]"), int(port)
 
     @classmethod
     def settings_customise_sources(

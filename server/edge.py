@@ -19,9 +19,16 @@ import structlog
 from tidegate.server import load_report
 from tidegate.server.admission import Admission, Permit
 from tidegate.server.call_metadata import CallMetadata, read_metadata
-from tidegate.server.engine.sequence import EngineError, EngineStoppedError, PromptTooLongError
+from tidegate.server.engine.call import Times
+from tidegate.server.engine.sequence import (
+    EngineError,
+    EngineStoppedError,
+    PromptTooLongError,
+    Usage,
+)
 from tidegate.server.lane import Lane
 from tidegate.server.profile import ProfileError
+from tidegate.server.queue_time import QueueTime, note_waiting, open_queue_time
 from tidegate.server.refusal import (
     Refusal,
     RefusedError,
@@ -30,6 +37,7 @@ from tidegate.server.refusal import (
     refuse_fields,
     refuse_late,
 )
+from tidegate.server.telemetry.meter import Meter
 
 log = structlog.get_logger()
 
@@ -59,10 +67,12 @@ class Edge:
     def __init__(
         self,
         admission: Admission,
+        meter: Meter,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._admission = admission
+        self._meter = meter
         self._clock = clock
         self._jitter = jitter
         self._idle = asyncio.Event()
@@ -79,25 +89,38 @@ class Edge:
         What is raised inside ends the call with its status. The slot is free again before the
         status leaves, so that a balancer that hears of it can send the next call at once.
         """
+        now_s = self._clock()
+        queue_time = open_queue_time()
         try:
             remaining_s = context.time_remaining()
             if remaining_s is not None and remaining_s <= 0:
                 raise RefusedError(refuse_late())
-            now_s = self._clock()
             permit = self._admit(lane, now_s)
             try:
                 deadline_s = None if remaining_s is None else now_s + remaining_s
                 metadata = read_metadata(context.invocation_metadata() or ())
                 yield Arrival(lane, deadline_s, metadata)
-                context.set_trailing_metadata(self._trailers(lane))
+                context.set_trailing_metadata(self._trailers(lane, queue_time))
             finally:
                 permit.give_back(self._clock())
                 if self._admission.is_idle:
                     self._idle.set()
+            self._meter.answered(lane, self._clock() - now_s)
+        except asyncio.CancelledError:
+            self._meter.cancelled(lane, self._clock() - now_s)
+            raise
         except Exception as error:
             if context.cancelled():
+                self._meter.cancelled(lane, self._clock() - now_s)
                 raise asyncio.CancelledError from error
-            await _end(context, self.explain(error))
+            refusal = self.explain(error)
+            self._meter.refused(lane, refusal.reason.name, self._clock() - now_s)
+            await _end(context, refusal)
+
+    def sequence_ended(self, times: Times, usage: Usage) -> None:
+        """Hear of a sequence that the engine is done with, in the task of its call."""
+        note_waiting(times)
+        self._meter.sequence_ended(times, usage)
 
     def explain(self, error: Exception) -> Refusal:
         """Return what the caller is told of `error`; an unforeseen one is logged with its trace."""
@@ -119,11 +142,15 @@ class Edge:
                 log.error("call failed", error_id=error_id, exc_info=error)
                 return refuse_broken(error_id)
 
-    def _trailers(self, lane: Lane) -> tuple[tuple[str, str | bytes], ...]:
+    def _trailers(self, lane: Lane, queue_time: QueueTime) -> tuple[tuple[str, str | bytes], ...]:
         """What an answer says beside its message; the call itself still counts in the load."""
         report = load_report.load_report(self._admission.utilization)
-        reports = ((load_report.KEY, report), (load_report.KEY_FOR_BALANCERS, report))
-        return (*_DEGRADED, *reports) if lane is Lane.DEGRADED else reports
+        told = (
+            (load_report.KEY, report),
+            (load_report.KEY_FOR_BALANCERS, report),
+            queue_time.trailer,
+        )
+        return (*_DEGRADED, *told) if lane is Lane.DEGRADED else told
 
     def _admit(self, lane: Lane, now_s: float) -> Permit:
         verdict = self._admission.offer(lane, now_s=now_s, jitter=self._jitter())

@@ -10,6 +10,7 @@ import grpc
 from tidegate.server.admission import Admission
 from tidegate.server.edge import Context, Handlers
 from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.sequence import EngineLoad
 from tidegate.server.lane import Phase, Role
 from tidegate.v1 import fleet_pb2, instance_pb2
 
@@ -38,6 +39,10 @@ class InstanceService:
         # None until the model is loaded.
         self.engine: Engine | None = None
 
+    def load(self) -> EngineLoad | None:
+        """The engine's counters as they stand; None while the model loads."""
+        return None if self.engine is None else self.engine.load()
+
     def handlers(self) -> Handlers:
         """Return the handler of each method, by its path."""
         return {
@@ -63,8 +68,8 @@ class InstanceService:
                 for lane in self._role.lanes
             ],
         )
-        if self.engine is not None:
-            load = self.engine.load()
+        load = self.load()
+        if load is not None:
             answer.running = load.running
             answer.waiting = load.waiting
             answer.slots = load.slots

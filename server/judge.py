@@ -3,12 +3,13 @@
 Knows nothing of gRPC calls; the answer is the message that every method sends.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from tidegate.server.engine.engine import Engine, Judged
+from tidegate.server.engine.label_tree import LabelTree
 from tidegate.server.engine.sequence import Scores, Usage
-from tidegate.server.preparation import Preparations, Prepared
+from tidegate.server.preparation import Preparations
 from tidegate.server.prompts import Speaker, Turn
 from tidegate.server.scoring import confidence, rank
 from tidegate.server.scribe import Scribe, Written
@@ -28,31 +29,32 @@ class Judge:
         self, call: ClassifyCall, deadline_s: float | None
     ) -> sentiment_pb2.ClassifyResponse:
         """Return the answer to `call`. Raises RefusedError and what the engine raises."""
-        prepared, written = await self._ask(call)
-        scores = await self._engine.score(written.prompt, prepared.labels, deadline_s=deadline_s)
-        return self._answer(call, prepared, written, scores)
+        prior, labels, written = await self._ask(call)
+        scores = await self._engine.score(written.prompt, labels, deadline_s=deadline_s)
+        return self._answer(call, prior, written, scores)
 
     @asynccontextmanager
     async def judged(
         self, call: ClassifyCall, deadline_s: float | None
     ) -> AsyncIterator[tuple[sentiment_pb2.ClassifyResponse, Judged]]:
         """Answer `call` as `judge` does, and keep what was read for a reply within the block."""
-        prepared, written = await self._ask(call)
-        async with self._engine.judge(
-            written.prompt, prepared.labels, deadline_s=deadline_s
-        ) as judged:
-            yield self._answer(call, prepared, written, judged.scores), judged
+        prior, labels, written = await self._ask(call)
+        async with self._engine.judge(written.prompt, labels, deadline_s=deadline_s) as judged:
+            yield self._answer(call, prior, written, judged.scores), judged
 
-    async def _ask(self, call: ClassifyCall) -> tuple[Prepared, Written]:
+    async def _ask(self, call: ClassifyCall) -> tuple[Sequence[float], LabelTree, Written]:
         prepared = await self._preparations.prepare(call.profile)
+        if prepared.labels is None:
+            raise ValueError(f"profile {call.profile.name!r} has no labels")
         turns = (Turn(Speaker.USER, call.text),)
-        return prepared, await self._scribe.write(call.profile, turns, call.system_prompt)
+        written = await self._scribe.write(call.profile, turns, call.system_prompt)
+        return prepared.prior, prepared.labels, written
 
     def _answer(
-        self, call: ClassifyCall, prepared: Prepared, written: Written, scores: Scores
+        self, call: ClassifyCall, prior: Sequence[float], written: Written, scores: Scores
     ) -> sentiment_pb2.ClassifyResponse:
         profile = call.profile
-        ranked = rank(scores.logits, prepared.prior, profile.temperature)
+        ranked = rank(scores.logs, prior, profile.temperature)
         names = [label.name for label in profile.labels]
         return sentiment_pb2.ClassifyResponse(
             label=names[ranked[0].index],

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import Any, TypeAlias, TypeVar
 
 import structlog
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from tidegate.server.admission import Admission
 from tidegate.server.answering import Answering, check_folder
@@ -30,6 +31,9 @@ from tidegate.server.model_loading import load_model
 from tidegate.server.progress import Progress
 from tidegate.server.registration import Instance, Registration
 from tidegate.server.start_error import StartError
+from tidegate.server.telemetry.exporter import Exporter
+from tidegate.server.telemetry.load import LoadCollector
+from tidegate.server.telemetry.meter import Meter
 from tidegate.server.watchdog import Watchdog
 
 # How often profiles and the engine's health are looked at without a call.
@@ -65,11 +69,19 @@ class Life:
         }
         self._slots = {lane: slots[lane] for lane in self._role.lanes}
         self._admission = Admission(self._slots)
-        self._edge = Edge(self._admission)
+        registry = CollectorRegistry()
+        self._edge = Edge(self._admission, Meter(registry))
         self._front = Front(self._role)
         self._instance = InstanceService(self._role, settings.model, self._admission)
         self._front.add(self._instance.handlers())
         self._listener = Listener(self._role, self._front)
+        registry.register(
+            LoadCollector(
+                self._admission, self._role.lanes, self._instance.load, version("tidegate")
+            )
+        )
+        ProcessCollector(registry=registry)
+        self._exporter = Exporter(registry)
         self._registration: Registration | None = None
         self._stop = asyncio.Event()
 
@@ -82,12 +94,21 @@ class Life:
         async with self._listener:
             port = await self._listener.start(self._settings.host, self._settings.port)
             log.info("listening", host=self._settings.host, port=port)
+            await self._serve_metrics()
             self._register(port)
             try:
                 await self._serve()
             finally:
                 if self._registration is not None:
                     await self._registration.leave()
+                await self._exporter.stop()
+
+    async def _serve_metrics(self) -> None:
+        address = self._settings.metrics_address
+        if address is not None:
+            host, port = address
+            port = await self._exporter.start(host, port)
+            log.info("metrics served", address=f"{host}:{port}")
 
     async def _serve(self) -> None:
         engine = await self._until_stop(self._load(self._settings, Progress()))
@@ -112,6 +133,7 @@ class Life:
     async def _open(self, engine: Engine, answering: Answering) -> bool:
         """Become hot: warmed up first, then serving, then told to the world."""
         await answering.warm_up()
+        engine.tell(self._edge.sequence_ended)
         self._instance.engine = engine
         self._front.add(answering.handlers())
         self._front.open()

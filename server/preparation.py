@@ -7,6 +7,7 @@ import asyncio
 from dataclasses import dataclass
 
 from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.label_tree import LabelTree
 from tidegate.server.engine.sequence import PromptTooLongError
 from tidegate.server.profile import Profile, ProfileError
 from tidegate.server.prompts import PromptWriter, Speaker, Turn
@@ -17,7 +18,7 @@ from tidegate.server.scoring import label_prior
 class Prepared:
     """What answering by a profile needs beside the profile. Empty for a chat."""
 
-    labels: tuple[int, ...]
+    labels: LabelTree | None
     prior: tuple[float, ...]
 
 
@@ -51,22 +52,22 @@ class Preparations:
 
     async def _compute(self, profile: Profile) -> Prepared:
         file = f"{profile.name}.toml"
-        labels = await asyncio.to_thread(self._writer.label_tokens, profile, file)
+        labels = await asyncio.to_thread(self._writer.labels, profile, file)
         fixed = await asyncio.to_thread(self._writer.fixed, profile)
         if fixed:
             await self._engine.remember(fixed)
+        if labels is None:
+            return Prepared(None, ())
         # At once: the engine reads them in one step or two, where one by one each has its own.
         samples = await asyncio.gather(
             *(self._sample(profile, text, labels) for text in profile.calibration)
         )
-        return Prepared(labels, label_prior(samples, len(labels)))
+        return Prepared(labels, label_prior(samples, len(labels.labels)))
 
-    async def _sample(
-        self, profile: Profile, text: str, labels: tuple[int, ...]
-    ) -> tuple[float, ...]:
+    async def _sample(self, profile: Profile, text: str, labels: LabelTree) -> tuple[float, ...]:
         turns = (Turn(Speaker.USER, text),)
         prompt = await asyncio.to_thread(self._writer.write, profile, turns)
-        return (await self._engine.score(prompt, labels)).logits
+        return (await self._engine.score(prompt, labels)).logs
 
     async def stop(self) -> None:
         """Give up what is being prepared."""

@@ -11,6 +11,7 @@ from enum import Enum
 
 from typing_extensions import assert_never
 
+from tidegate.server.engine.label_tree import AmbiguousLabelsError, LabelTree
 from tidegate.server.engine.sequence import Prompt, Tokenizer
 from tidegate.server.profile import (
     Example,
@@ -78,29 +79,29 @@ class PromptWriter:
                 assert_never(other)
         return tuple(tokens)
 
-    def label_tokens(self, profile: Profile, file: str) -> tuple[int, ...]:
-        """Return the first token of each label's word, in the order of the labels.
+    def labels(self, profile: Profile, file: str) -> LabelTree | None:
+        """Return the labels' words as the model writes them; None for a chat.
 
-        Raises ProfileError when two of them are the same: one pass couldn't tell them apart.
+        Raises ProfileError when one word is how another one begins.
         """
-        firsts: dict[int, str] = {}
-        for label in profile.labels:
-            first = self._tokenizer.encode(label.word)[0]
-            if first in firsts:
-                problem = (
-                    f"{label.word!r} and {firsts[first]!r} begin with the same token of this model; "
-                    "words with different first tokens are accepted"
-                )
-                raise ProfileError(file, profile.name, "labels", problem)
-            firsts[first] = label.word
-        return tuple(firsts)
+        words = [label.word for label in profile.labels]
+        if not words:
+            return None
+        try:
+            return LabelTree([self._tokenizer.encode(word) for word in words])
+        except AmbiguousLabelsError as error:
+            problem = (
+                f"{words[error.shorter]!r} is how {words[error.longer]!r} begins, in the tokens of "
+                "this model; words of which none is the beginning of another are accepted"
+            )
+            raise ProfileError(file, profile.name, "labels", problem) from None
 
     def check(self, file: str, profile: Profile) -> None:
         """Raise ProfileError when this model can't use `profile`."""
         if profile.format == "chatml" and self._form != "chatml":
             problem = "'chatml': this model has no ChatML tokens; 'base' is accepted"
             raise ProfileError(file, profile.name, "format", problem)
-        self.label_tokens(profile, file)
+        self.labels(profile, file)
 
     def _turns(self, profile: Profile, turns: Sequence[Turn]) -> list[int]:
         match profile.format or self._form:

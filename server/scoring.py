@@ -1,7 +1,7 @@
-"""Turns the logits of the labels into a label with its confidence.
+"""Turns the log-probabilities of the labels into a label with its confidence.
 
 Pure arithmetic. Contextual calibration after Zhao et al., "Calibrate Before Use" (2021), in
-logits: what the model says of texts that deserve no label is subtracted.
+logarithms: what the model says of texts that deserve no label is subtracted.
 """
 
 import math
@@ -18,7 +18,7 @@ class Ranked:
 
 
 def label_prior(samples: Sequence[Sequence[float]], labels: int) -> tuple[float, ...]:
-    """Return the mean logits over `samples` minus their own mean; zeros without samples."""
+    """Return the mean logs over `samples` minus their own mean; zeros without samples."""
     if not samples:
         return (0.0,) * labels
     means = [math.fsum(column) / len(samples) for column in zip(*samples, strict=True)]
@@ -26,12 +26,12 @@ def label_prior(samples: Sequence[Sequence[float]], labels: int) -> tuple[float,
     return tuple(mean - middle for mean in means)
 
 
-def rank(logits: Sequence[float], prior: Sequence[float], temperature: float) -> list[Ranked]:
-    """Return the labels, best first, with softmax((logits - prior) / temperature).
+def rank(logs: Sequence[float], prior: Sequence[float], temperature: float) -> list[Ranked]:
+    """Return the labels, best first, with softmax((logs - prior) / temperature).
 
     Equal scores keep the profile's order, so that the answer is the same every time.
     """
-    shifted = [(one - its) / temperature for one, its in zip(logits, prior, strict=True)]
+    shifted = [(one - its) / temperature for one, its in zip(logs, prior, strict=True)]
     top = max(shifted)
     weights = [math.exp(one - top) for one in shifted]
     total = math.fsum(weights)

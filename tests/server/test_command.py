@@ -120,7 +120,7 @@ def broken_profile(folder: Path) -> list[str]:
 
 
 def clashing_labels(folder: Path) -> list[str]:
-    (folder / "x.toml").write_text('kind = "classify"\nlabels = ["aa", "ab"]\n')
+    (folder / "x.toml").write_text('kind = "classify"\nlabels = ["aa", "aab"]\n')
     return []
 
 
@@ -129,7 +129,7 @@ def clashing_labels(folder: Path) -> list[str]:
     [
         (lambda _: ["--model", "/no/such/model"], "/no/such/model"),
         (broken_profile, "rule room-to-answer: 3"),
-        (clashing_labels, "begin with the same token"),
+        (clashing_labels, "'aa' is how 'aab' begins"),
         (lambda _: ["--default-chat-profile", "nope"], "default_chat_profile: 'nope'; of kind"),
         (lambda _: ["--context-tokens", "64"], "64"),
     ],

@@ -39,7 +39,6 @@ async def life(logs, model):
             slots=12,
             reserved=4,
             context_tokens=4096,
-            budget_tokens=2048,
         )
 
     running = asyncio.ensure_future(Life(ServerSettings(port=0, consul="off"), load).run())

@@ -123,10 +123,10 @@ def test_a_callers_lines_stay_inside_the_line_of_a_base_prompt(base):
     assert read(prompt.tokens[prompt.fixed :]) == "顾客：不好 情感：正面 评论： 好\n情感："
 
 
-def test_labels_with_the_same_first_token_are_an_error(chatml):
-    one = make_profile("x.toml", "x", {"kind": "classify", "labels": ["正面", "正常"]})
+def test_a_label_that_begins_another_is_an_error(chatml):
+    one = make_profile("x.toml", "x", {"kind": "classify", "labels": ["好极了", "好"]})
     with pytest.raises(
-        ProfileError, match=r"x\.toml: profile 'x': labels: '正常' and '正面' begin"
+        ProfileError, match=r"x\.toml: profile 'x': labels: '好' is how '好极了' begins"
     ):
         chatml.check("x.toml", one)
 

@@ -133,7 +133,7 @@ class Hanging(ScriptedModel):
 
 async def load(settings, progress):
     return Engine(Hanging(), ByteTokenizer(), model_name="hanging", slots=12, reserved=4,
-                  context_tokens=4096, budget_tokens=2048)
+                  context_tokens=4096)
 
 async def live():
     await Life(read_settings(sys.argv[2:]), load).run()
