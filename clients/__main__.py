@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from tidegate.clients.commands import options
+from tidegate.clients.commands.bench import bench
 from tidegate.clients.commands.chat import chat
 from tidegate.clients.commands.classify import classify
 from tidegate.clients.commands.failure import ExitCode
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (classify, chat, judge, status, up):
+for command in (classify, chat, judge, status, up, bench):
     app.command(epilog=options.EPILOG)(command)
 
 

@@ -16,7 +16,7 @@ import typer
 
 from tidegate.clients.commands.failure import ExitCode, say
 from tidegate.clients.commands.options import DEFAULT_ADDRESS
-from tidegate.clients.local.plan import BUNDLED, Plan, missing_extra
+from tidegate.clients.local.plan import BUNDLED, Plan, is_simulated, missing_extra
 from tidegate.clients.local.ports import free_ports, is_free
 from tidegate.clients.local.registry import (
     DEFAULT_PORT,
@@ -103,6 +103,11 @@ def _welcome(plan: Plan, registry: Registry, took_s: float) -> None:
         f"  balancer   {plan.balancer_address}",
         *(f"  server     {address}" for address in plan.server_addresses),
         f"  instances  {registry.said}",
+        *(
+            ["  SIMULATED  no model is loaded: labels and replies mean nothing"]
+            if is_simulated(plan.model)
+            else []
+        ),
         "Try, in another shell:",
         f'  tidegate classify{elsewhere} "今天的实验终于成功了，太棒了！"',
         f'  tidegate judge{elsewhere} "等了两个星期才到，包装还破了。"',

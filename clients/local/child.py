@@ -26,6 +26,7 @@ class Output(Enum):
 
     SHOWN = "shown"  # goes to our stderr: stdout is for answers
     KEPT = "kept"  # is shown only if the child dies
+    PIPED = "piped"  # stdin and stdout are ours to `tell` and to `hear`; stderr is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class Child:
         that started it.
         """
         # A file without a name: nothing is left behind, and no pipe can fill up.
-        kept = tempfile.TemporaryFile() if command.output is Output.KEPT else None  # noqa: SIM115
+        kept = None if command.output is Output.SHOWN else tempfile.TemporaryFile()  # noqa: SIM115
+        pipe = asyncio.subprocess.PIPE if command.output is Output.PIPED else None
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-I",
@@ -66,8 +68,8 @@ class Child:
             _LEASH,
             str(os.getpid()),
             *command.argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=kept or _STDERR,
+            stdin=pipe or asyncio.subprocess.DEVNULL,
+            stdout=pipe or kept or _STDERR,
             stderr=kept or _STDERR,
             start_new_session=True,
         )
@@ -119,10 +121,25 @@ class Child:
             return f"ended with exit code {code}"
         return f"was killed by {signal.Signals(-code).name}"
 
-    def last_words(self) -> str:
+    async def tell(self, line: str) -> None:
+        """Write a line to its stdin; one that has ended doesn't hear it."""
+        if self._process.stdin is None:
+            raise RuntimeError(f"{self!r} has no pipe")
+        with suppress(ConnectionError):
+            self._process.stdin.write(f"{line}\n".encode())
+            await self._process.stdin.drain()
+
+    async def hear(self) -> str:
+        """Wait for a line of its stdout; an empty one says that it has closed it."""
+        if self._process.stdout is None:
+            raise RuntimeError(f"{self!r} has no pipe")
+        return (await self._process.stdout.readline()).decode(errors="replace")
+
+    def last_words(self, at_most_bytes: int = _LAST_WORDS_BYTES) -> str:
         """The end of what it printed, if that was kept."""
         if self._kept is None or self._kept.closed:
             return ""
-        size = self._kept.seek(0, os.SEEK_END)
-        self._kept.seek(max(0, size - _LAST_WORDS_BYTES))
-        return self._kept.read().decode(errors="replace").strip()
+        # Not read: the child writes where we would have left off.
+        number = self._kept.fileno()
+        start = max(0, os.fstat(number).st_size - at_most_bytes)
+        return os.pread(number, at_most_bytes, start).decode(errors="replace").strip()

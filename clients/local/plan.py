@@ -68,6 +68,11 @@ class Plan:
         )
 
 
+def is_simulated(model: str) -> bool:
+    """Whether servers of this model only take the time that a real one would."""
+    return model.partition(":")[0] == "simulated"
+
+
 def missing_extra(model: str) -> str | None:
     """The extra to install before a server can load this model; None when all is there."""
     if model == BUNDLED and any(find_spec(module) is None for module in _BUNDLED_MODULES):

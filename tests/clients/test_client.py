@@ -131,21 +131,23 @@ async def test_what_the_items_raise_comes_after_their_answers(client: Client) ->
 
 
 async def test_a_bulk_stream_leaves_no_thread_behind(client: Client, service: Service) -> None:
+    before = set(threading.enumerate())
     outcomes = client.classify_many(["hang"] * 200, window=4)
     await asyncio.to_thread(next, outcomes)
-    assert len(_other_threads()) >= 2
+    assert len(_threads_since(before)) >= 2
     await asyncio.to_thread(outcomes.close)
     await asyncio.wait_for(service.cancelled.wait(), 5)
-    await eventually(lambda: _other_threads() == [])
+    await eventually(lambda: _threads_since(before) == [])
 
 
-def _other_threads() -> list[str]:
-    """All but the main one, those of asyncio.to_thread, and the one that polls for grpc.aio."""
-    names = [thread.name for thread in threading.enumerate()]
+def _threads_since(before: set[threading.Thread]) -> list[str]:
+    """The new threads but those of asyncio.to_thread and the one that polls for grpc.aio."""
     return [
-        name
-        for name in names
-        if not name.startswith(("MainThread", "asyncio")) and "_poll_wrapper" not in name
+        thread.name
+        for thread in threading.enumerate()
+        if thread not in before
+        and not thread.name.startswith("asyncio")
+        and "_poll_wrapper" not in thread.name
     ]
 
 

@@ -196,6 +196,8 @@ async def test_in_a_dialogue_ctrl_c_stops_the_reply_and_ctrl_d_leaves(
         process.send_signal(signal.SIGINT)
         await eventually(lambda: b"(stopped)" in shown)
         await asyncio.wait_for(service.cancelled.wait(), 5)
+        # What is typed while the terminal changes hands may be lost.
+        await eventually(lambda: shown.count(b"> ") >= 2)
         os.write(ours, "再见\n".encode())
         await eventually(lambda: "世界".encode() in shown)
         # What had been written before Ctrl-C is part of the conversation.

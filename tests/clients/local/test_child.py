@@ -80,3 +80,28 @@ async def test_a_child_whose_starter_is_gone_does_not_begin() -> None:
         sys.executable, str(leash), "1", sys.executable, "-c", SLEEP
     )
     assert await asyncio.wait_for(process.wait(), 20) == 1
+
+
+async def test_a_piped_child_is_asked_and_answers() -> None:
+    code = "import sys; print(input()[::-1], flush=True); sys.stderr.write('done\\n')"
+    child = await Child.start(replace(python("it", code), output=Output.PIPED))
+    await child.tell("abc")
+    assert await child.hear() == "cba\n"
+    assert await child.hear() == ""
+    await asyncio.wait_for(child.ended(), 20)
+    await child.tell("nobody hears it")
+    assert child.last_words() == "done"
+    await child.end(grace_s=1)
+
+
+async def test_reading_what_a_child_says_does_not_disturb_it() -> None:
+    code = "import sys; sys.stderr.write('first\\n'); sys.stderr.flush(); input(); print('last')"
+    piped = replace(python("it", code), output=Output.PIPED)
+    child = await Child.start(piped)
+    await eventually(lambda: child.last_words() == "first")
+    assert child.last_words(at_most_bytes=3) == "st"
+    await child.tell("")
+    assert await child.hear() == "last\n"
+    await asyncio.wait_for(child.ended(), 20)
+    await child.end(grace_s=1)
+    assert child.exit_code == 0
