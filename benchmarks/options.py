@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.engine.machine import cores, describe
 from benchmarks.engine.server_process import ServerProcess
+from benchmarks.machine import cores, describe
 from tidegate.v1.chat_pb2 import ReplyRequest, Sampling
 from tidegate.v1.sentiment_pb2 import ClassifyRequest
 

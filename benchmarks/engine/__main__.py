@@ -10,14 +10,14 @@ from pathlib import Path
 
 import platformdirs
 
-from benchmarks.engine import machine
+from benchmarks import machine
 from benchmarks.engine.chart import draw
 from benchmarks.engine.conductor import Setting, play
 from benchmarks.engine.contests import FULL, MATCHES, QUICK
 from benchmarks.engine.promises import PROMISES, keep
 from benchmarks.engine.random_model import Size, model_folder
-from benchmarks.engine.row import Row, Verdict
-from benchmarks.engine.table import render
+from benchmarks.row import Row, Verdict
+from benchmarks.table import render
 
 _NAMES = [contest.row for match in MATCHES for contest in match.contests] + list(PROMISES)
 

@@ -6,7 +6,7 @@ Needs matplotlib, which nothing else does.
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.engine.row import Row, Verdict
+from benchmarks.row import Row, Verdict
 
 _COLOURS = {Verdict.MET: "#2a7f62", Verdict.MISSED: "#c8553d"}
 

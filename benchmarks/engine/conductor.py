@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.engine.contests import Contest, Match, Scale
-from benchmarks.engine.gate import compare
 from benchmarks.engine.process import Contender, ContenderError
-from benchmarks.engine.row import Row, Verdict
 from benchmarks.engine.texts import Texts
+from benchmarks.gate import compare
+from benchmarks.row import Row, Verdict
 
 # Tokens that a chat of the benchmark may have: prompt and reply.
 _CONTEXT_TOKENS = 256

@@ -10,8 +10,8 @@ from typing import Any
 
 from typing_extensions import assert_never
 
-from benchmarks.engine.gate import Gate, Sense
 from benchmarks.engine.texts import Texts
+from benchmarks.gate import Gate, Sense
 
 
 class Unit(Enum):

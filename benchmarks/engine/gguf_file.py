@@ -7,8 +7,6 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
-import torch
 from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType
 
 from tidegate.server.engine.checkpoint import Checkpoint
@@ -50,10 +48,8 @@ def _write(folder: Path, path: Path) -> None:
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_vocab_size(config["vocab_size"])
     writer.add_tokenizer_model("none")
-    for name, read in Checkpoint(folder).weights(torch.float32).items():
-        writer.add_tensor(
-            _name(name), read().numpy().astype(np.float32), None, GGMLQuantizationType.F32
-        )
+    for name, read in Checkpoint(folder).weights().items():
+        writer.add_tensor(_name(name), read().float().numpy(), None, GGMLQuantizationType.F32)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

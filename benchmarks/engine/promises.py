@@ -4,10 +4,10 @@ import statistics
 from collections.abc import Callable
 
 from benchmarks.engine.conductor import Setting
-from benchmarks.engine.gate import percentile
 from benchmarks.engine.process import ContenderError
-from benchmarks.engine.row import Row, Verdict
 from benchmarks.engine.texts import Texts
+from benchmarks.gate import percentile
+from benchmarks.row import Row, Verdict
 
 # The step that runs when a label comes, and the one that carries it.
 _STEPS = 2

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from tokenizers import Tokenizer
 
@@ -39,8 +40,14 @@ def test_rows_are_measured_or_say_what_is_not_installed(tmp_path: Path) -> None:
     for row in rows:
         assert row["name"] in ended.stdout
         assert row["ratio"] or row["note"].startswith("not installed: pip install"), row
+    assert not [one for one in psutil.process_iter(["cmdline"]) if _names(one, tmp_path)]
     assert "processor: " in ended.stdout
     assert "torch " in ended.stdout
+
+
+def _names(process: psutil.Process, folder: Path) -> bool:
+    """Return whether a process was started with something in `folder`."""
+    return any(str(folder) in word for word in process.info["cmdline"] or [])
 
 
 @pytest.mark.timeout(300)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.engine.gate import Gate, Sense, compare, percentile
+from benchmarks.gate import Gate, Sense, compare, percentile
 
 
 def test_a_ratio_is_taken_round_by_round() -> None:

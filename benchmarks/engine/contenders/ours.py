@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.engine.worker import peak_bytes
-from tidegate.server.engine.loading import load_engine
+from tidegate.server.engine.idle_threads import let_idle_threads_sleep
+from tidegate.server.engine.label_tree import LabelTree
 from tidegate.server.engine.sequence import Finish, Prompt, Sampling
 
 # What tidegate-server takes at once by default, and the slots it keeps for labels.
@@ -24,6 +25,10 @@ class Contestant:
     """The engine with `chats` slots for replies."""
 
     def __init__(self, folder: str, threads: int, chats: int, context_tokens: int) -> None:
+        # As the server does it: before torch is imported.
+        let_idle_threads_sleep()
+        from tidegate.server.engine.loading import load_engine
+
         self._engine = load_engine(
             folder,
             cache_dir=Path(folder),
@@ -35,7 +40,7 @@ class Contestant:
         )
         self._loop = asyncio.new_event_loop()
         self._engine.start()
-        self._labels = [self._engine.tokenizer.encode(word)[0] for word in _LABELS]
+        self._labels = LabelTree([self._engine.tokenizer.encode(word) for word in _LABELS])
 
     def prepare(self, system: str) -> None:
         """Do what the server does when it loads a profile: keep the fixed part of its prompts."""

@@ -1,5 +1,6 @@
 """Ours as a user runs it: a `tidegate-server` with its built-in profiles, called through gRPC."""
 
+import atexit
 import contextlib
 import threading
 import time
@@ -23,6 +24,8 @@ class Contestant:
     def __init__(self, folder: str, threads: int, context_tokens: int) -> None:
         self._stack = contextlib.ExitStack()
         self._server = self._stack.enter_context(ServerProcess(folder, threads, context_tokens))
+        # A contender ends when its input does; its server must not outlive it.
+        atexit.register(self._stack.close)
         self._server.first_answer("好")
         self.judge_and_reply("好", 2)
 

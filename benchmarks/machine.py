@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -21,16 +22,26 @@ def load() -> float:
 
 
 def describe(threads: int) -> dict[str, str]:
-    """Return processor, cores, system and versions, by name."""
+    """Return processor, cores, system and versions, by name, for what computes."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": f"{cores()}, {threads} threads used by every contender",
         "vectors": ", ".join(_vectors()) or "unknown",
-        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
-        "versions": ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),
+        "system": system(),
+        "versions": versions(_PACKAGES),
         "idle threads": ", ".join(_waiting()) or "spin for a while, as OpenMP does by default",
         "load before": f"{load():.1f}",
     }
+
+
+def system() -> str:
+    """Return the operating system and Python, with their versions."""
+    return f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+
+
+def versions(packages: Sequence[str]) -> str:
+    """Return the installed versions of `packages`."""
+    return ", ".join(f"{name} {_version(name)}" for name in packages)
 
 
 def _waiting() -> list[str]:
@@ -39,7 +50,8 @@ def _waiting() -> list[str]:
     return [f"{name}={os.environ[name]}" for name in names if name in os.environ]
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor."""
     for line in _cpuinfo():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()

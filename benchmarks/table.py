@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from benchmarks.engine.row import Row
+from benchmarks.row import Row
 
 _HEADS = ("row", "against", "gate", "ours", "theirs", "ratio", "range", "verdict")
 
