@@ -55,6 +55,7 @@ class PlayedInstance:
         self.most_in_flight = 0
         self.answered = 0
         self.cancelled = 0
+        self.profile_version = ""
         self.port = 0
         self._open = asyncio.Event()
         self._open.set()
@@ -73,6 +74,9 @@ class PlayedInstance:
 
     def release(self) -> None:
         self._open.set()
+
+    async def released(self) -> None:
+        await self._open.wait()
 
     async def start(self, port: int = 0) -> "PlayedInstance":
         self._server = grpc.aio.server(
@@ -144,7 +148,12 @@ class _Sentiment(sentiment_pb2_grpc.SentimentServicer):
                 (("x-mistake", "text"), ("x-mistake-bin", b"\x00\xff")),
             )
         context.set_trailing_metadata((("x-trailer", "one"), ("x-trailer", "two")))
-        return sentiment_pb2.ClassifyResponse(label=request.text, model=self._instance.id)
+        return sentiment_pb2.ClassifyResponse(
+            label=request.text,
+            profile="sentiment" if self._instance.profile_version else "",
+            profile_version=self._instance.profile_version,
+            model=self._instance.id,
+        )
 
     async def ClassifyStream(  # noqa: N802
         self,

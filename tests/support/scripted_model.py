@@ -6,8 +6,8 @@ One token is one byte, so that prompts can be read back and asserted on.
 import threading
 from itertools import pairwise
 
-from tidegate.server.engine.batch import Batch, Logits, Result, Token
-from tidegate.server.engine.sequence import Label, Write
+from tidegate.server.engine.batch import Ask, Batch, Logits, Result, Token
+from tidegate.server.engine.sequence import Write
 
 START, END = 256, 257
 _SPECIAL = {"<|im_start|>": START, "<|im_end|>": END}
@@ -64,7 +64,7 @@ class ScriptedModel:
         for row in batch.rows:
             memory = self._memory.setdefault(row.slot, [])
             memory[row.start :] = row.tokens
-            if isinstance(row.aim, Label):
+            if isinstance(row.aim, Ask):
                 results.append(self._judge(memory, row.aim))
             elif isinstance(row.aim, Write):
                 letters = [*self.reply.encode(), END]
@@ -79,7 +79,7 @@ class ScriptedModel:
     def forget(self, prefix_id: int) -> None:
         del self._kept[prefix_id]
 
-    def _judge(self, memory: list[int], aim: Label) -> Logits:
+    def _judge(self, memory: list[int], aim: Ask) -> Logits:
         starts = [at for at, token in enumerate(memory) if token == START]
         blocks = [
             bytes(t for t in memory[begin:end] if t < 256).decode()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
+from prometheus_client import CollectorRegistry
 from support.scripted_model import ByteTokenizer, ScriptedModel
 
 from tidegate.server.admission import Admission
@@ -17,6 +18,9 @@ from tidegate.server.front import Front
 from tidegate.server.instance import InstanceService
 from tidegate.server.lane import Lane, Role
 from tidegate.server.listener import Listener
+from tidegate.server.telemetry.exporter import Exporter
+from tidegate.server.telemetry.load import LoadCollector
+from tidegate.server.telemetry.meter import Meter
 from tidegate.v1.chat_pb2_grpc import ChatStub
 from tidegate.v1.sentiment_pb2_grpc import SentimentStub
 
@@ -31,6 +35,7 @@ class Served:
     engine: Engine
     model: ScriptedModel
     listener: Listener
+    metrics_port: int
 
     @property
     def sentiment(self) -> SentimentStub:
@@ -47,7 +52,10 @@ class Served:
 
 @asynccontextmanager
 async def serve(
-    model: ScriptedModel | None = None, *, context_tokens: int = 4096, **settings: object
+    model: ScriptedModel | None = None,
+    *,
+    context_tokens: int = 4096,
+    **settings: object,
 ) -> AsyncIterator[Served]:
     """Serve `model` on a free port by the given settings, warmed up."""
     chosen = ServerSettings(port=0, consul="off", **settings)
@@ -59,7 +67,8 @@ async def serve(
         Lane.DEGRADED: chosen.degraded_slots,
     }
     admission = Admission({lane: slots[lane] for lane in role.lanes})
-    edge = Edge(admission)
+    registry = CollectorRegistry()
+    edge = Edge(admission, Meter(registry))
     engine = Engine(
         model,
         ByteTokenizer(),
@@ -67,13 +76,18 @@ async def serve(
         slots=chosen.chat_slots + 4,
         reserved=4,
         context_tokens=context_tokens,
-        budget_tokens=2048,
     )
     engine.start()
     front = Front(role)
-    front.add(InstanceService(role, "scripted", admission).handlers())
+    instance = InstanceService(role, "scripted", admission)
+    registry.register(LoadCollector(admission, role.lanes, instance.load, "test"))
+    exporter = Exporter(registry)
+    front.add(instance.handlers())
     answering = Answering(chosen, engine, edge)
     await answering.warm_up()
+    engine.tell(edge.sequence_ended)
+    instance.engine = engine
+    metrics_port = await exporter.start(*chosen.metrics_address) if chosen.metrics_address else 0
     front.add(answering.handlers())
     front.open()
     async with Listener(role, front) as listener:
@@ -81,9 +95,10 @@ async def serve(
         await listener.start_serving()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             try:
-                yield Served(channel, admission, edge, engine, model, listener)
+                yield Served(channel, admission, edge, engine, model, listener, metrics_port)
             finally:
                 model.release()
+                await exporter.stop()
     await answering.stop()
     await engine.stop()
 

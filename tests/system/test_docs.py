@@ -64,7 +64,7 @@ def test_the_grpcurl_lines_name_methods_that_exist() -> None:
     assert method in sentiment_pb2.DESCRIPTOR.services_by_name[service].methods_by_name
 
 
-@pytest.mark.parametrize("script", ["describe_settings.py"])
+@pytest.mark.parametrize("script", ["describe_metrics.py", "describe_settings.py"])
 def test_generated_pages_are_up_to_date(script: str) -> None:
     ended = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / script), "--check"],
