@@ -1,9 +1,14 @@
 """Fixtures of more than one part."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 from support.consul import ConsulAgent, find_consul
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts background jobs deaf to Ctrl-C; the programs under test would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
