@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from tidegate.server.engine.idle_threads import CHOSEN_BY_USERS
+
 _PACKAGES = ("tidegate", "torch", "transformers", "llama-cpp-python", "grpcio")
 
 
@@ -29,7 +31,7 @@ def describe(threads: int) -> dict[str, str]:
         "vectors": ", ".join(_vectors()) or "unknown",
         "system": system(),
         "versions": versions(_PACKAGES),
-        "idle threads": ", ".join(_waiting()) or "spin for a while, as OpenMP does by default",
+        "idle threads": ", ".join(_waiting()) or "as each contender has them",
         "load before": f"{load():.1f}",
     }
 
@@ -46,8 +48,7 @@ def versions(packages: Sequence[str]) -> str:
 
 def _waiting() -> list[str]:
     """Return what the environment says about idle threads: on a busy machine it decides."""
-    names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
-    return [f"{name}={os.environ[name]}" for name in names if name in os.environ]
+    return [f"{name}={os.environ[name]}" for name in CHOSEN_BY_USERS if name in os.environ]
 
 
 def processor() -> str:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from types import TracebackType
 
 import grpc
 
+from tidegate.clients.local.ports import free_ports
 from tidegate.v1.chat_pb2_grpc import ChatStub
 from tidegate.v1.instance_pb2_grpc import InstanceStub
 from tidegate.v1.sentiment_pb2 import ClassifyRequest, ClassifyResponse
@@ -29,7 +29,7 @@ class ServerProcess:
         self._options = ["--threads", str(threads), "--context-tokens", str(context_tokens)]
 
     def __enter__(self) -> "ServerProcess":
-        port = _free_port()
+        (port,) = free_ports(1)
         self._log = tempfile.TemporaryFile()
         self.began_s = time.perf_counter()
         self._process = subprocess.Popen(
@@ -80,10 +80,3 @@ class ServerProcess:
         """Return the most memory that the server has had resident. Linux only."""
         with open(f"/proc/{self._process.pid}/status", encoding="ascii") as status:
             return int(re.findall(r"VmHWM:\s+(\d+)", status.read())[0]) * 1024
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

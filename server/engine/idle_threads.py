@@ -9,12 +9,13 @@ and so, and 0.29 s without. Where the user has said otherwise, that holds.
 
 import os
 
-_CHOSEN_BY_USERS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "KMP_BLOCKTIME")
+CHOSEN_BY_USERS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "KMP_BLOCKTIME")
+"""Variables by which a user decides; any of them is left as it is."""
 # Turns of the waiting loop: some tenths of a millisecond, longer than between two products.
 _SPIN_COUNT = 20_000
 
 
 def let_idle_threads_sleep() -> None:
     """Say so to OpenMP, which reads it when torch is imported: call it before."""
-    if not any(name in os.environ for name in _CHOSEN_BY_USERS):
+    if not any(name in os.environ for name in CHOSEN_BY_USERS):
         os.environ["GOMP_SPINCOUNT"] = str(_SPIN_COUNT)
