@@ -233,6 +233,24 @@ async def test_a_watched_status_is_a_line_a_change(shell: Shell) -> None:
     assert done.exit_code == 0
 
 
+async def test_a_terminal_shows_a_watched_status_as_tables(shell: Shell) -> None:
+    ours, theirs = pty.openpty()
+    loop, shown = asyncio.get_running_loop(), bytearray()
+    loop.add_reader(ours, lambda: shown.extend(os.read(ours, 4096)))
+    try:
+        process = await shell.start("status", "--watch", stdout=theirs)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+        # The last thing is that the cursor is back.
+        await eventually(lambda: shown.endswith(b"\x1b[?25h"))
+    finally:
+        loop.remove_reader(ours)
+        os.close(theirs)
+        os.close(ours)
+    # Once for each snapshot, the last of which stays when the watch is over.
+    assert shown.count(b"discovery: static") >= 3
+    assert 0 < shown.find(b"warming") < shown.rfind(b"hot")
+
+
 async def test_a_watched_status_as_json_is_an_object_a_snapshot(shell: Shell) -> None:
     lines = (await shell.run("status", "--watch", "--json")).stdout.splitlines()
     phases = [json.loads(line)["instances"][0]["phase"] for line in lines]
