@@ -1,7 +1,10 @@
-"""Tells who asks what the balancer knows: Fleet.GetStatus and the health of each service.
+"""Tells who asks what the balancer knows, and passes on what operators want: the Fleet service, and health.
 
-Reads the pool and changes nothing. Knows nothing about where instances come from but its name.
+Reads the pool and changes nothing in it. Knows nothing about where instances come from but its name.
 """
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import grpc
 from grpc_health.v1 import health, health_pb2
@@ -27,10 +30,26 @@ _ROLES = {
 }
 
 
-class FleetService(fleet_pb2_grpc.FleetServicer):
-    """Answers Fleet calls from one snapshot of the pool."""
+LOOK_S = 0.25
+"""How often a watched status is compared with the one told last."""
+SILENCE_S = 5.0
+"""A watcher hears at least this often, so that silence means a lost balancer."""
 
-    def __init__(self, dispatcher: Dispatcher, discovery: str, version: str) -> None:
+
+class FleetService(fleet_pb2_grpc.FleetServicer):
+    """Answers Fleet calls, each from one snapshot of the pool.
+
+    `drain` stops sending to the instance of an id, and says whether there is one.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        discovery: str,
+        version: str,
+        drain: Callable[[str], bool],
+    ) -> None:
+        self._drain = drain
         self._dispatcher = dispatcher
         self._discovery = discovery
         self._version = version
@@ -41,6 +60,38 @@ class FleetService(fleet_pb2_grpc.FleetServicer):
         context: "grpc.aio.ServicerContext[fleet_pb2.GetStatusRequest, fleet_pb2.GetStatusResponse]",
     ) -> fleet_pb2.GetStatusResponse:
         """The instances, the lanes and the counts at one instant."""
+        return self._status()
+
+    async def WatchStatus(  # noqa: N802
+        self,
+        request: fleet_pb2.WatchStatusRequest,
+        context: "grpc.aio.ServicerContext[fleet_pb2.WatchStatusRequest, fleet_pb2.GetStatusResponse]",
+    ) -> AsyncIterator[fleet_pb2.GetStatusResponse]:
+        """A snapshot at once, then whenever one differs from the last, and every five seconds."""
+        told, told_s = None, 0.0
+        while True:
+            status, now = self._status(), self._dispatcher.now_s()
+            if status != told or now - told_s >= SILENCE_S:
+                told, told_s = status, now
+                yield status
+            await asyncio.sleep(LOOK_S)
+
+    async def Drain(  # noqa: N802
+        self,
+        request: fleet_pb2.DrainRequest,
+        context: "grpc.aio.ServicerContext[fleet_pb2.DrainRequest, fleet_pb2.DrainResponse]",
+    ) -> fleet_pb2.DrainResponse:
+        """Send nothing more to one instance."""
+        if not self._drain(request.instance_id):
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"instance_id: no instance {request.instance_id!r} is known; "
+                "Fleet.GetStatus tells the ids",
+            )
+        found = [each for each in self._dispatcher.pool.instances if each.id == request.instance_id]
+        return fleet_pb2.DrainResponse(instance=_instance_status(found[0]))
+
+    def _status(self) -> fleet_pb2.GetStatusResponse:
         pool, now = self._dispatcher.pool, self._dispatcher.now_s()
         instances = sorted(pool.instances, key=lambda instance: instance.id)
         return fleet_pb2.GetStatusResponse(

@@ -27,6 +27,7 @@ from tidegate.balancer.core.policy import LanePolicy, Policy
 from tidegate.balancer.core.pool import Pool
 from tidegate.balancer.discovery import ConsulDiscovery
 from tidegate.balancer.dispatcher import Dispatcher
+from tidegate.balancer.drains import Drains
 from tidegate.balancer.fleet import FleetHealth, FleetService
 from tidegate.balancer.methods import SERVICE_NAMES
 from tidegate.balancer.proxy import Proxy
@@ -103,6 +104,7 @@ class Sidecar:
                 settings.service_name,
                 self._observe,
             )
+        self._drains = Drains()
         self._pulse = Pulse(self._dispatcher.note_lag)
         self._health = FleetHealth()
         self._membership_changed = asyncio.Event()
@@ -111,7 +113,7 @@ class Sidecar:
             handlers=[Proxy(self._dispatcher, self._channels, meter, self.sharing)],
             options=LISTENER_OPTIONS,
         )
-        fleet = FleetService(self._dispatcher, str(self._discovery), version)
+        fleet = FleetService(self._dispatcher, str(self._discovery), version, self._drain)
         fleet_pb2_grpc.add_FleetServicer_to_server(fleet, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         names = [
@@ -202,6 +204,17 @@ class Sidecar:
             raise StartError(f"can't listen on {host}:{port}: {problem}") from None
 
     def _observe(self, registrations: Sequence[Registration], reason: str) -> None:
+        self._drains.take(registrations)
+        self._apply_membership(reason)
+
+    def _drain(self, instance_id: str) -> bool:
+        is_known = self._drains.drain(instance_id)
+        if is_known:
+            self._apply_membership("an operator drains it")
+        return is_known
+
+    def _apply_membership(self, reason: str) -> None:
+        registrations = self._drains.registrations
         self._dispatcher.observe(registrations, reason)
         self._channels.retain({each.address for each in registrations})
         self._membership_changed.set()

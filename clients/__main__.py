@@ -17,6 +17,7 @@ from tidegate.clients.commands.bench import bench
 from tidegate.clients.commands.chat import chat
 from tidegate.clients.commands.classify import classify
 from tidegate.clients.commands.failure import ExitCode
+from tidegate.clients.commands.fleet import fleet
 from tidegate.clients.commands.judge import judge
 from tidegate.clients.commands.status import status
 from tidegate.clients.commands.up import up
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 for command in (classify, chat, judge, status, up, bench):
     app.command(epilog=options.EPILOG)(command)
+app.add_typer(fleet)
 
 
 def _show_version(wanted: bool) -> None:

@@ -20,7 +20,7 @@ from tidegate.clients.bulk import WINDOW, Bulk
 from tidegate.clients.calls import answer_of, messages_of
 from tidegate.clients.channel import channel_options
 from tidegate.clients.errors import error_of_broken_stream
-from tidegate.clients.fleet import FleetStatus
+from tidegate.clients.fleet import FleetStatus, InstanceStatus
 from tidegate.clients.inputs import Item, Sampling, Turn
 from tidegate.clients.patience import Patience, checked_attempts, checked_timeout, checked_window
 from tidegate.v1 import chat_pb2, fleet_pb2
@@ -241,6 +241,37 @@ class Client:
             self._attempts,
         )
         return messages.fleet_status(answer)
+
+    def watch_status(self, *, timeout_s: float | None = None) -> Generator[FleetStatus, None, None]:
+        """A snapshot at once, then one after each change, and at least one every five seconds.
+
+        It goes on until it is closed; timeout_s bounds it, None doesn't. It is tried again only
+        before the first snapshot: a balancer that goes away later ends it with Unavailable.
+        """
+        stream = messages_of(
+            self._open().fleet.WatchStatus,
+            fleet_pb2.WatchStatusRequest(),
+            (),
+            Patience(None if timeout_s is None else checked_timeout(timeout_s)),
+            self._attempts,
+        )
+        with closing(stream):
+            for message in stream:
+                yield messages.fleet_status(message)
+
+    def drain(self, instance_id: str, *, timeout_s: float | None = None) -> InstanceStatus:
+        """Have the balancer send nothing more to an instance; what it has, it finishes.
+
+        Raises InvalidInput when no such instance is known.
+        """
+        answer = answer_of(
+            self._open().fleet.Drain,
+            fleet_pb2.DrainRequest(instance_id=instance_id),
+            (),
+            self._patience(timeout_s),
+            self._attempts,
+        )
+        return messages.instance_status(answer.instance)
 
     def _open(self) -> _Open:
         if self._opened is None:

@@ -177,14 +177,15 @@ def judge_event(message: chat_pb2.JudgeAndReplyResponse) -> Classification | Del
 def fleet_status(message: fleet_pb2.GetStatusResponse) -> FleetStatus:
     """The value of a snapshot; phases and roles of a later release read as UNSPECIFIED."""
     return FleetStatus(
-        instances=tuple(_instance(each) for each in message.instances),
+        instances=tuple(instance_status(each) for each in message.instances),
         lanes=tuple(_lane(each) for each in message.lanes),
         discovery=message.discovery,
         version=message.version,
     )
 
 
-def _instance(message: fleet_pb2.InstanceStatus) -> InstanceStatus:
+def instance_status(message: fleet_pb2.InstanceStatus) -> InstanceStatus:
+    """The value of one instance."""
     return InstanceStatus(
         id=message.id,
         address=message.address,

@@ -1,4 +1,4 @@
-"""`tidegate status`: what the balancer knows of its instances and lanes, as two tables.
+"""`tidegate status`: what the balancer knows of its instances and lanes, once or as it changes.
 
 Knows nothing about the wire.
 """
@@ -6,15 +6,20 @@ Knows nothing about the wire.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from contextlib import closing
+from typing import Annotated
 
+import typer
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.table import Table
 
 from tidegate.clients.client import Client
 from tidegate.clients.commands import options
 from tidegate.clients.commands.failure import reported
-from tidegate.clients.commands.output import fields_of, write_json
+from tidegate.clients.commands.output import fields_of, write, write_json
 from tidegate.clients.fleet import FleetStatus, InstanceStatus, LaneStatus
 
 # Wide enough for any row: a file or a pipe has no edge to fold lines at.
@@ -25,26 +30,74 @@ def status(
     address: options.Address = options.DEFAULT_ADDRESS,
     timeout: options.Timeout = None,
     as_json: options.Json = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Go on showing what changes, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Show the instances and lanes.
 
     Of each instance: its phase, its role, and per lane the calls in flight of its slots. Of
     each lane: the calls that wait, for how long, and how all others ended.
+
+    With --watch a terminal shows the tables as they change; a file or a pipe gets a line a change.
     """
     with reported(address), Client(address) as client:
+        if watch:
+            with closing(client.watch_status(timeout_s=timeout)) as snapshots:
+                _show(snapshots, address, as_json=as_json)
+            return
         fleet = client.status(timeout_s=timeout)
         if as_json:
             write_json(fields_of(fleet))
             return
-        console = Console(
-            file=sys.stdout,
-            highlight=False,
-            markup=False,
-            width=None if sys.stdout.isatty() else _PIPE_COLUMNS,
-        )
-        console.print(f"balancer {fleet.version} at {address}, discovery: {fleet.discovery}")
-        console.print(_instances(fleet))
-        console.print(_lanes(fleet))
+        _console().print(_page(fleet, address))
+
+
+def _show(snapshots: Iterable[FleetStatus], address: str, *, as_json: bool) -> None:
+    """Each snapshot in its turn, until there are no more."""
+    if as_json:
+        for fleet in snapshots:
+            write_json(fields_of(fleet))
+    elif sys.stdout.isatty():
+        with Live(console=_console(), auto_refresh=False) as live:
+            for fleet in snapshots:
+                live.update(_page(fleet, address), refresh=True)
+    else:
+        said = ""
+        for fleet in snapshots:
+            # A snapshot also comes when nothing has changed, as a sign of life.
+            line = _line(fleet)
+            if line != said:
+                said = line
+                write(f"{line}\n")
+
+
+def _console() -> Console:
+    return Console(
+        file=sys.stdout,
+        highlight=False,
+        markup=False,
+        width=None if sys.stdout.isatty() else _PIPE_COLUMNS,
+    )
+
+
+def _page(fleet: FleetStatus, address: str) -> Group:
+    return Group(
+        f"balancer {fleet.version} at {address}, discovery: {fleet.discovery}",
+        _instances(fleet),
+        _lanes(fleet),
+    )
+
+
+def _line(fleet: FleetStatus) -> str:
+    """The phases and the lanes on one line: `a hot, b warming | chat: 2 waiting, 5 full, 1 shed`."""
+    instances = ", ".join(f"{each.id} {each.phase.value}" for each in fleet.instances)
+    lanes = (
+        f"{each.lane}: {each.depth} waiting, {each.counts.full} full, "
+        f"{each.counts.degraded} degraded, {each.counts.shed} shed"
+        for each in fleet.lanes
+    )
+    return " | ".join((instances or "no instance", *lanes))
 
 
 def _instances(fleet: FleetStatus) -> Table:

@@ -358,3 +358,13 @@ async def test_a_shed_keeps_its_reason_when_it_meets_items_on_their_way(service:
             with pytest.raises(Overloaded) as caught:
                 await anext(client.classify_many(["字" * 5000] * 20))
             assert caught.value.reason == "QUEUE_FULL"
+
+
+async def test_a_watched_status_is_told_snapshot_by_snapshot(client: AsyncClient) -> None:
+    told = [fleet.instances[0].phase async for fleet in client.watch_status()]
+    assert told == [Phase.WARMING, Phase.WARMING, Phase.HOT]
+
+
+async def test_a_drained_instance_is_told_as_it_is_now(client: AsyncClient) -> None:
+    drained = await client.drain("tidegate-here-50061")
+    assert (drained.id, drained.phase) == ("tidegate-here-50061", Phase.DRAINING)

@@ -225,6 +225,50 @@ async def test_status_shows_instances_and_lanes(shell: Shell) -> None:
     assert "\x1b" not in done.stdout
 
 
+async def test_a_watched_status_is_a_line_a_change(shell: Shell) -> None:
+    done = await shell.run("status", "--watch")
+    lanes = "chat: 2 waiting, 5 full, 0 degraded, 1 shed"
+    phases = ("warming", "hot")
+    assert done.stdout.splitlines() == [f"tidegate-here-50061 {each} | {lanes}" for each in phases]
+    assert done.exit_code == 0
+
+
+async def test_a_terminal_shows_a_watched_status_as_tables(shell: Shell) -> None:
+    ours, theirs = pty.openpty()
+    loop, shown = asyncio.get_running_loop(), bytearray()
+    loop.add_reader(ours, lambda: shown.extend(os.read(ours, 4096)))
+    try:
+        process = await shell.start("status", "--watch", stdout=theirs)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+        # The last thing is that the cursor is back.
+        await eventually(lambda: shown.endswith(b"\x1b[?25h"))
+    finally:
+        loop.remove_reader(ours)
+        os.close(theirs)
+        os.close(ours)
+    # Once for each snapshot, the last of which stays when the watch is over.
+    assert shown.count(b"discovery: static") >= 3
+    assert 0 < shown.find(b"warming") < shown.rfind(b"hot")
+
+
+async def test_a_watched_status_as_json_is_an_object_a_snapshot(shell: Shell) -> None:
+    lines = (await shell.run("status", "--watch", "--json")).stdout.splitlines()
+    phases = [json.loads(line)["instances"][0]["phase"] for line in lines]
+    assert phases == ["warming", "warming", "hot"]
+
+
+async def test_a_drained_instance_is_named_with_its_phase(shell: Shell, service: Service) -> None:
+    done = await shell.run("fleet", "drain", "tidegate-here-50061")
+    assert (done.exit_code, done.stdout) == (0, "tidegate-here-50061: draining, 3 in flight\n")
+    assert service.seen[0].request.instance_id == "tidegate-here-50061"  # type: ignore[attr-defined]
+
+
+async def test_draining_an_unknown_instance_exits_with_2(shell: Shell, service: Service) -> None:
+    service.refusals.append(invalid("instance_id", "is unknown"))
+    done = await shell.run("fleet", "drain", "nobody")
+    assert (done.exit_code, done.stderr) == (2, "tidegate: refused: instance_id: is unknown\n")
+
+
 async def test_an_output_that_cannot_show_a_label_gets_no_traceback(shell: Shell) -> None:
     shell.environment["PYTHONIOENCODING"] = "ascii"
     done = await shell.run("classify", "好")

@@ -206,6 +206,22 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
 
     async def GetStatus(self, request, context):  # noqa: N802
         await self._arrive("GetStatus", request, context)
+        return self._status()
+
+    async def WatchStatus(self, request, context):  # noqa: N802
+        await self._arrive("WatchStatus", request, context)
+        for phase in (fleet_pb2.PHASE_WARMING, fleet_pb2.PHASE_WARMING, fleet_pb2.PHASE_HOT):
+            status = self._status()
+            status.instances[0].phase = phase
+            yield status
+
+    async def Drain(self, request, context):  # noqa: N802
+        await self._arrive("Drain", request, context)
+        instance = self._status().instances[0]
+        instance.phase = fleet_pb2.PHASE_DRAINING
+        return fleet_pb2.DrainResponse(instance=instance)
+
+    def _status(self):
         return fleet_pb2.GetStatusResponse(
             instances=[
                 fleet_pb2.InstanceStatus(

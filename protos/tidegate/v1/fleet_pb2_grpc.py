@@ -40,6 +40,16 @@ class FleetStub:
                 request_serializer=tidegate_dot_v1_dot_fleet__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=tidegate_dot_v1_dot_fleet__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
+        self.WatchStatus = channel.unary_stream(
+                '/tidegate.v1.Fleet/WatchStatus',
+                request_serializer=tidegate_dot_v1_dot_fleet__pb2.WatchStatusRequest.SerializeToString,
+                response_deserializer=tidegate_dot_v1_dot_fleet__pb2.GetStatusResponse.FromString,
+                _registered_method=True)
+        self.Drain = channel.unary_unary(
+                '/tidegate.v1.Fleet/Drain',
+                request_serializer=tidegate_dot_v1_dot_fleet__pb2.DrainRequest.SerializeToString,
+                response_deserializer=tidegate_dot_v1_dot_fleet__pb2.DrainResponse.FromString,
+                _registered_method=True)
 
 
 class FleetServicer:
@@ -53,6 +63,23 @@ class FleetServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchStatus(self, request, context):
+        """Snapshots as things change: one at once, then one after each change, at most four a second, and one at
+        least every five seconds. It goes on until the caller cancels it, its deadline passes or the balancer stops.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Drain(self, request, context):
+        """Send nothing more to one instance; what it has, it finishes. It is shown as draining until it leaves
+        discovery, and counts as another instance when it comes back. Other balancers don't hear of it, and the
+        instance is not stopped. Draining it again changes nothing. INVALID_ARGUMENT when no such instance is known.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FleetServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +87,16 @@ def add_FleetServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=tidegate_dot_v1_dot_fleet__pb2.GetStatusRequest.FromString,
                     response_serializer=tidegate_dot_v1_dot_fleet__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'WatchStatus': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchStatus,
+                    request_deserializer=tidegate_dot_v1_dot_fleet__pb2.WatchStatusRequest.FromString,
+                    response_serializer=tidegate_dot_v1_dot_fleet__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'Drain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Drain,
+                    request_deserializer=tidegate_dot_v1_dot_fleet__pb2.DrainRequest.FromString,
+                    response_serializer=tidegate_dot_v1_dot_fleet__pb2.DrainResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +127,60 @@ class Fleet:
             '/tidegate.v1.Fleet/GetStatus',
             tidegate_dot_v1_dot_fleet__pb2.GetStatusRequest.SerializeToString,
             tidegate_dot_v1_dot_fleet__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tidegate.v1.Fleet/WatchStatus',
+            tidegate_dot_v1_dot_fleet__pb2.WatchStatusRequest.SerializeToString,
+            tidegate_dot_v1_dot_fleet__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Drain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tidegate.v1.Fleet/Drain',
+            tidegate_dot_v1_dot_fleet__pb2.DrainRequest.SerializeToString,
+            tidegate_dot_v1_dot_fleet__pb2.DrainResponse.FromString,
             options,
             channel_credentials,
             insecure,

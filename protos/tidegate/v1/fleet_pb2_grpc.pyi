@@ -35,6 +35,15 @@ class FleetStub:
     def __new__(cls, channel: _aio.Channel) -> FleetAsyncStub: ...
     GetStatus: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.GetStatusRequest, _fleet_pb2.GetStatusResponse]
     """A snapshot, taken at one instant."""
+    WatchStatus: _grpc.UnaryStreamMultiCallable[_fleet_pb2.WatchStatusRequest, _fleet_pb2.GetStatusResponse]
+    """Snapshots as things change: one at once, then one after each change, at most four a second, and one at
+    least every five seconds. It goes on until the caller cancels it, its deadline passes or the balancer stops.
+    """
+    Drain: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.DrainRequest, _fleet_pb2.DrainResponse]
+    """Send nothing more to one instance; what it has, it finishes. It is shown as draining until it leaves
+    discovery, and counts as another instance when it comes back. Other balancers don't hear of it, and the
+    instance is not stopped. Draining it again changes nothing. INVALID_ARGUMENT when no such instance is known.
+    """
 
 @_typing.type_check_only
 class FleetAsyncStub(FleetStub):
@@ -43,6 +52,15 @@ class FleetAsyncStub(FleetStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_fleet_pb2.GetStatusRequest, _fleet_pb2.GetStatusResponse]  # type: ignore[assignment]
     """A snapshot, taken at one instant."""
+    WatchStatus: _aio.UnaryStreamMultiCallable[_fleet_pb2.WatchStatusRequest, _fleet_pb2.GetStatusResponse]  # type: ignore[assignment]
+    """Snapshots as things change: one at once, then one after each change, at most four a second, and one at
+    least every five seconds. It goes on until the caller cancels it, its deadline passes or the balancer stops.
+    """
+    Drain: _aio.UnaryUnaryMultiCallable[_fleet_pb2.DrainRequest, _fleet_pb2.DrainResponse]  # type: ignore[assignment]
+    """Send nothing more to one instance; what it has, it finishes. It is shown as draining until it leaves
+    discovery, and counts as another instance when it comes back. Other balancers don't hear of it, and the
+    instance is not stopped. Draining it again changes nothing. INVALID_ARGUMENT when no such instance is known.
+    """
 
 class FleetServicer(metaclass=_abc_1.ABCMeta):
     """What the balancer knows of its instances and lanes. Served by the balancer itself."""
@@ -54,5 +72,26 @@ class FleetServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_fleet_pb2.GetStatusResponse, _abc.Awaitable[_fleet_pb2.GetStatusResponse]]:
         """A snapshot, taken at one instant."""
+
+    @_abc_1.abstractmethod
+    def WatchStatus(
+        self,
+        request: _fleet_pb2.WatchStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_fleet_pb2.GetStatusResponse], _abc.AsyncIterator[_fleet_pb2.GetStatusResponse]]:
+        """Snapshots as things change: one at once, then one after each change, at most four a second, and one at
+        least every five seconds. It goes on until the caller cancels it, its deadline passes or the balancer stops.
+        """
+
+    @_abc_1.abstractmethod
+    def Drain(
+        self,
+        request: _fleet_pb2.DrainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fleet_pb2.DrainResponse, _abc.Awaitable[_fleet_pb2.DrainResponse]]:
+        """Send nothing more to one instance; what it has, it finishes. It is shown as draining until it leaves
+        discovery, and counts as another instance when it comes back. Other balancers don't hear of it, and the
+        instance is not stopped. Draining it again changes nothing. INVALID_ARGUMENT when no such instance is known.
+        """
 
 def add_FleetServicer_to_server(servicer: FleetServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
