@@ -25,5 +25,11 @@ class Prompts:
         return list(self._writer.write(self._profiles[profile], turns).tokens)
 
     def labels(self) -> list[int]:
-        """Return the token of each label of the sentiment profile."""
-        return list(self._writer.label_tokens(self.sentiment, "sentiment.toml"))
+        """Return the token that decides for each label of the sentiment profile: its first.
+
+        Raises ValueError where labels begin alike, which no single forward pass can tell apart.
+        """
+        tree = self._writer.labels(self.sentiment, "sentiment.toml")
+        if tree is None or tree.depth:
+            raise ValueError("the labels of the sentiment profile begin alike")
+        return [label[0] for label in tree.labels]

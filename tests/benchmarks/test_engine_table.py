@@ -29,7 +29,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.timeout(600)
 def test_rows_are_measured_or_say_what_is_not_installed(tmp_path: Path) -> None:
     file = tmp_path / "rows.json"
-    chosen = ("label", "one-chat", "two-calls")
+    chosen = ("label", "one-chat", "two-calls", "start")
     only = [word for name in chosen for word in ("--only", name)]
 
     ended = bench("--quick", *only, "--work", str(tmp_path), "--json", str(file))

@@ -40,6 +40,8 @@ class Contestant:
 
     def two_calls(self, text: str, write: int) -> int:
         """Judge, then reply, in two calls; return the tokens that went through the model."""
+        # As long, and of the same characters, but not what a slot may remember from before.
+        text = text[::-1]
         before = self._computed_tokens()
         self._server.sentiment.Classify(ClassifyRequest(text=text))
         for _ in self._server.chat.StreamReply(
