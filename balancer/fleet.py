@@ -30,10 +30,13 @@ _ROLES = {
 class FleetService(fleet_pb2_grpc.FleetServicer):
     """Answers Fleet calls from one snapshot of the pool."""
 
-    def __init__(self, dispatcher: Dispatcher, discovery: str, version: str) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, discovery: str, version: str, worker: str = ""
+    ) -> None:
         self._dispatcher = dispatcher
         self._discovery = discovery
         self._version = version
+        self._worker = worker
 
     async def GetStatus(  # noqa: N802
         self,
@@ -48,6 +51,7 @@ class FleetService(fleet_pb2_grpc.FleetServicer):
             lanes=[_lane_status(pool, lane, now) for lane in QUEUES],
             discovery=self._discovery,
             version=self._version,
+            worker=self._worker,
         )
 
 
