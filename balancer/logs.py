@@ -13,7 +13,9 @@ def set_up_logs(log_format: Literal["console", "json"], **always: object) -> Non
     A trace names files and lines only: the values in its frames may be the callers' texts.
     """
 
-    def add_fields(_: object, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    def add_fields(
+        _: object, __: str, line: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
         return {**line, **always}
 
     shared: list[structlog.typing.Processor] = [

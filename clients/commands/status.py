@@ -44,7 +44,9 @@ def status(
         )
         console.print(f"balancer {fleet.version} at {address}, discovery: {fleet.discovery}")
         if fleet.worker:
-            console.print(f"as seen by worker {fleet.worker}; the others' calls are not counted here")
+            console.print(
+                f"as seen by worker {fleet.worker}; the others' calls are not counted here"
+            )
         console.print(_instances(fleet))
         console.print(_lanes(fleet))
 
