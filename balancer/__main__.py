@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import NoReturn
 
 from tidegate.balancer.config import BalancerSettings, SettingsError, read_settings
+from tidegate.balancer.crew import Crew
 from tidegate.balancer.logs import set_up_logs
 from tidegate.balancer.sidecar import Sidecar, StartError
 
@@ -36,6 +37,9 @@ async def _live(settings: BalancerSettings) -> None:
     asked_to_stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked_to_stop.set)
+    if settings.workers > 1:
+        await Crew(settings).live(asked_to_stop)
+        return
     sidecar = Sidecar(settings, version("tidegate"))
     await sidecar.start()
     await asked_to_stop.wait()

@@ -44,6 +44,13 @@ class BalancerSettings(BaseSettings):
     port: int = Field(
         50051, ge=0, le=65535, description="Port to listen on; 0 picks a free one and logs it."
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that share the port, for more calls than one carries; each has its own "
+        "queues, and its own metrics on a port of its own.",
+    )
     consul: str = Field(
         "http://127.0.0.1:8500",
         description="Address of the Consul agent from which instances are learnt.",
@@ -113,7 +120,8 @@ class BalancerSettings(BaseSettings):
     )
     metrics_listen: str = Field(
         "off",
-        description='HOST:PORT where Prometheus reads the metrics, like 127.0.0.1:9464, or "off".',
+        description='HOST:PORT where Prometheus reads the metrics, like 127.0.0.1:9464, or "off". '
+        "With several workers the first one's; the others take the ports that follow.",
     )
     log_format: Literal["console", "json"] = Field(
         "console", description="How log lines look on stderr: console or json."
@@ -155,6 +163,16 @@ class BalancerSettings(BaseSettings):
     def _one_source_of_instances(self) -> "BalancerSettings":
         if self.instances and "consul" in self.model_fields_set:
             raise ValueError("instances and consul are both given; one of them is accepted")
+        return self
+
+    @model_validator(mode="after")
+    def _every_worker_has_a_metrics_port(self) -> "BalancerSettings":
+        metrics = self.metrics_address
+        if metrics is not None and metrics[1] + self.workers - 1 > 65535:
+            raise ValueError(
+                f"metrics_listen: {self.metrics_listen} leaves no ports for {self.workers} workers; "
+                f"at most port {65536 - self.workers} is accepted"
+            )
         return self
 
     @model_validator(mode="after")

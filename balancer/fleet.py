@@ -48,11 +48,13 @@ class FleetService(fleet_pb2_grpc.FleetServicer):
         discovery: str,
         version: str,
         drain: Callable[[str], bool],
+        worker: str = "",
     ) -> None:
         self._drain = drain
         self._dispatcher = dispatcher
         self._discovery = discovery
         self._version = version
+        self._worker = worker
 
     async def GetStatus(  # noqa: N802
         self,
@@ -99,6 +101,7 @@ class FleetService(fleet_pb2_grpc.FleetServicer):
             lanes=[_lane_status(pool, lane, now) for lane in QUEUES],
             discovery=self._discovery,
             version=self._version,
+            worker=self._worker,
         )
 
 

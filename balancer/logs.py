@@ -7,12 +7,19 @@ import structlog
 from typing_extensions import assert_never
 
 
-def set_up_logs(log_format: Literal["console", "json"]) -> None:
-    """Write all log lines to stderr, for people or for machines.
+def set_up_logs(log_format: Literal["console", "json"], **always: object) -> None:
+    """Write all log lines to stderr, for people or for machines, with the fields `always` in each.
 
     A trace names files and lines only: the values in its frames may be the callers' texts.
     """
+
+    def add_fields(
+        _: object, __: str, line: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        return {**line, **always}
+
     shared: list[structlog.typing.Processor] = [
+        add_fields,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

@@ -7,7 +7,6 @@ Knows every part, and decides nothing.
 import asyncio
 import contextlib
 import random
-import socket
 from collections.abc import Sequence
 
 import grpc
@@ -22,7 +21,7 @@ from tidegate.balancer.config import BalancerSettings
 from tidegate.balancer.core.answer_cache import AnswerCache
 from tidegate.balancer.core.call import Lane
 from tidegate.balancer.core.change import Change
-from tidegate.balancer.core.instance import Registration
+from tidegate.balancer.core.instance import Phase, Registration
 from tidegate.balancer.core.policy import LanePolicy, Policy
 from tidegate.balancer.core.pool import Pool
 from tidegate.balancer.discovery import ConsulDiscovery
@@ -30,6 +29,7 @@ from tidegate.balancer.dispatcher import Dispatcher
 from tidegate.balancer.drains import Drains
 from tidegate.balancer.fleet import FleetHealth, FleetService
 from tidegate.balancer.methods import SERVICE_NAMES
+from tidegate.balancer.port import PortError, bracketed, try_port
 from tidegate.balancer.proxy import Proxy
 from tidegate.balancer.pulse import Pulse
 from tidegate.balancer.sharing import Sharing
@@ -42,8 +42,6 @@ from tidegate.v1 import fleet_pb2, fleet_pb2_grpc
 LISTENER_OPTIONS: tuple[tuple[str, int], ...] = (
     # Waiting happens in our lanes, where it is seen, and not in HTTP/2's.
     ("grpc.max_concurrent_streams", 10_000),
-    # Two balancers on one port by mistake would share its connections without a word.
-    ("grpc.so_reuseport", 0),
     ("grpc.max_send_message_length", -1),
     # A system prompt of 2,000 characters makes up to 11 KB of metadata; gRPC's limit is 8.
     ("grpc.max_metadata_size", 64 * 1024),
@@ -77,10 +75,11 @@ def policy_of(settings: BalancerSettings) -> Policy:
 
 
 class Sidecar:
-    """One balancer on the running loop."""
+    """One balancer on the running loop. `worker` says which, of several on one port: "2 of 4"."""
 
-    def __init__(self, settings: BalancerSettings, version: str) -> None:
+    def __init__(self, settings: BalancerSettings, version: str, worker: str = "") -> None:
         self._settings = settings
+        self._shares_port = bool(worker)
         self._pool = Pool(policy_of(settings), random.Random())  # noqa: S311  # spreads, not secret
         registry = CollectorRegistry()
         meter = Meter(registry)
@@ -108,12 +107,14 @@ class Sidecar:
         self._pulse = Pulse(self._dispatcher.note_lag)
         self._health = FleetHealth()
         self._membership_changed = asyncio.Event()
+        self._is_met = asyncio.Event()
         self._reporting: asyncio.Task[None] | None = None
         self._server = grpc.aio.server(
             handlers=[Proxy(self._dispatcher, self._channels, meter, self.sharing)],
-            options=LISTENER_OPTIONS,
+            # Two balancers on one port by mistake would share its connections without a word.
+            options=(*LISTENER_OPTIONS, ("grpc.so_reuseport", int(self._shares_port))),
         )
-        fleet = FleetService(self._dispatcher, str(self._discovery), version, self._drain)
+        fleet = FleetService(self._dispatcher, str(self._discovery), version, self._drain, worker)
         fleet_pb2_grpc.add_FleetServicer_to_server(fleet, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         names = [
@@ -134,17 +135,22 @@ class Sidecar:
         """The pool; to look at only."""
         return self._pool
 
-    async def start(self) -> None:
-        """Listen and look for instances. Raises `StartError`."""
+    async def start(self, meet_fleet_s: float = 0.0) -> None:
+        """Listen and look for instances. Raises `StartError`.
+
+        The first call is taken when there is a hot instance, or when `meet_fleet_s` are over.
+        """
         await self._health.report(self._pool)
         self.port = self._listen()
         await self._serve_metrics()
-        await self._server.start()
         self._reporting = asyncio.ensure_future(self._report_health())
-        address = f"{self._settings.host}:{self.port}"
-        _log.info("balancer listens", address=address, discovery=str(self._discovery))
         self._pulse.start()
         self._discovery.start()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._is_met.wait(), meet_fleet_s)
+        await self._server.start()
+        address = f"{bracketed(self._settings.host)}:{self.port}"
+        _log.info("balancer listens", address=address, discovery=str(self._discovery))
 
     async def drain(self) -> None:
         """Refuse what is new, answer what waits, and give what runs its time; then stop."""
@@ -179,29 +185,15 @@ class Sidecar:
         _log.info("metrics served", address=f"{host}:{self.metrics_port}")
 
     def _listen(self) -> int:
-        host = self._settings.host
-        bracketed = f"[{host}]" if ":" in host else host
-        self._try_port()
-        try:
-            return self._server.add_insecure_port(f"{bracketed}:{self._settings.port}")
-        except RuntimeError as error:
-            raise StartError(
-                f"can't listen on {bracketed}:{self._settings.port}: {error}"
-            ) from None
-
-    def _try_port(self) -> None:
-        """Bind and let go: gRPC would say only that it failed, and log lines of its own."""
         host, port = self._settings.host, self._settings.port
         try:
-            family, kind, protocol, _, where = socket.getaddrinfo(
-                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(where)
-        except OSError as error:
-            problem = error.strerror or str(error)
-            raise StartError(f"can't listen on {host}:{port}: {problem}") from None
+            if not self._shares_port:
+                try_port(host, port)
+            return self._server.add_insecure_port(f"{bracketed(host)}:{port}")
+        except PortError as error:
+            raise StartError(str(error)) from None
+        except RuntimeError as error:
+            raise StartError(f"can't listen on {bracketed(host)}:{port}: {error}") from None
 
     def _observe(self, registrations: Sequence[Registration], reason: str) -> None:
         self._drains.take(registrations)
@@ -218,6 +210,8 @@ class Sidecar:
         self._dispatcher.observe(registrations, reason)
         self._channels.retain({each.address for each in registrations})
         self._membership_changed.set()
+        if any(each.phase is Phase.HOT for each in registrations):
+            self._is_met.set()
 
     async def _report_health(self) -> None:
         while True:

@@ -82,9 +82,11 @@ class FleetStatus:
 
     discovery: where instances are learnt from, "consul URL" or "static".
     version: release of the balancer.
+    worker: which of several balancers on one port this is the view of, "2 of 4"; empty where there is one.
     """
 
     instances: tuple[InstanceStatus, ...]
     lanes: tuple[LaneStatus, ...]
     discovery: str
     version: str
+    worker: str = ""

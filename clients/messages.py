@@ -181,6 +181,7 @@ def fleet_status(message: fleet_pb2.GetStatusResponse) -> FleetStatus:
         lanes=tuple(_lane(each) for each in message.lanes),
         discovery=message.discovery,
         version=message.version,
+        worker=message.worker,
     )
 
 

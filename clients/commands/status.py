@@ -82,11 +82,10 @@ def _console() -> Console:
 
 
 def _page(fleet: FleetStatus, address: str) -> Group:
-    return Group(
-        f"balancer {fleet.version} at {address}, discovery: {fleet.discovery}",
-        _instances(fleet),
-        _lanes(fleet),
-    )
+    head = [f"balancer {fleet.version} at {address}, discovery: {fleet.discovery}"]
+    if fleet.worker:
+        head.append(f"as seen by worker {fleet.worker}; the others' calls are not counted here")
+    return Group(*head, _instances(fleet), _lanes(fleet))
 
 
 def _line(fleet: FleetStatus) -> str:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tidegate/v1/fleet.proto\x12\x0btidegate.v1\"\x12\n\x10GetStatusRequest\"\x14\n\x12WatchStatusRequest\"#\n\x0c\x44rainRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\">\n\rDrainResponse\x12-\n\x08instance\x18\x01 \x01(\x0b\x32\x1b.tidegate.v1.InstanceStatus\":\n\x08LaneLoad\x12\x0c\n\x04lane\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\r\x12\x11\n\tin_flight\x18\x03 \x01(\r\"\xc8\x01\n\x0eInstanceStatus\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12!\n\x05phase\x18\x03 \x01(\x0e\x32\x12.tidegate.v1.Phase\x12\x1f\n\x04role\x18\x04 \x01(\x0e\x32\x11.tidegate.v1.Role\x12\r\n\x05model\x18\x05 \x01(\t\x12\r\n\x05slots\x18\x06 \x01(\r\x12\x11\n\tin_flight\x18\x07 \x01(\r\x12$\n\x05lanes\x18\x08 \x03(\x0b\x32\x15.tidegate.v1.LaneLoad\"\x7f\n\nLaneCounts\x12\x0f\n\x07offered\x18\x01 \x01(\x04\x12\x0c\n\x04\x66ull\x18\x02 \x01(\x04\x12\x10\n\x08\x64\x65graded\x18\x03 \x01(\x04\x12\x0c\n\x04shed\x18\x04 \x01(\x04\x12\x0f\n\x07\x65xpired\x18\x05 \x01(\x04\x12\x11\n\tcancelled\x18\x06 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x07 \x01(\x04\"\xe5\x01\n\nLaneStatus\x12\x0c\n\x04lane\x18\x01 \x01(\t\x12\r\n\x05\x64\x65pth\x18\x02 \x01(\r\x12\x19\n\x11\x65stimated_wait_ms\x18\x03 \x01(\r\x12\'\n\x06\x63ounts\x18\x04 \x01(\x0b\x32\x17.tidegate.v1.LaneCounts\x12\x41\n\x0eshed_by_reason\x18\x05 \x03(\x0b\x32).tidegate.v1.LaneStatus.ShedByReasonEntry\x1a\x33\n\x11ShedByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x8f\x01\n\x11GetStatusResponse\x12.\n\tinstances\x18\x01 \x03(\x0b\x32\x1b.tidegate.v1.InstanceStatus\x12&\n\x05lanes\x18\x02 \x03(\x0b\x32\x17.tidegate.v1.LaneStatus\x12\x11\n\tdiscovery\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t*d\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x0e\n\nPHASE_COLD\x10\x01\x12\x11\n\rPHASE_WARMING\x10\x02\x12\r\n\tPHASE_HOT\x10\x03\x12\x12\n\x0ePHASE_DRAINING\x10\x04*N\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_BOTH\x10\x01\x12\x12\n\x0eROLE_SENTIMENT\x10\x02\x12\r\n\tROLE_CHAT\x10\x03\x32\xe5\x01\n\x05\x46leet\x12J\n\tGetStatus\x12\x1d.tidegate.v1.GetStatusRequest\x1a\x1e.tidegate.v1.GetStatusResponse\x12P\n\x0bWatchStatus\x12\x1f.tidegate.v1.WatchStatusRequest\x1a\x1e.tidegate.v1.GetStatusResponse0\x01\x12>\n\x05\x44rain\x12\x19.tidegate.v1.DrainRequest\x1a\x1a.tidegate.v1.DrainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tidegate/v1/fleet.proto\x12\x0btidegate.v1\"\x12\n\x10GetStatusRequest\"\x14\n\x12WatchStatusRequest\"#\n\x0c\x44rainRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\">\n\rDrainResponse\x12-\n\x08instance\x18\x01 \x01(\x0b\x32\x1b.tidegate.v1.InstanceStatus\":\n\x08LaneLoad\x12\x0c\n\x04lane\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\r\x12\x11\n\tin_flight\x18\x03 \x01(\r\"\xc8\x01\n\x0eInstanceStatus\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12!\n\x05phase\x18\x03 \x01(\x0e\x32\x12.tidegate.v1.Phase\x12\x1f\n\x04role\x18\x04 \x01(\x0e\x32\x11.tidegate.v1.Role\x12\r\n\x05model\x18\x05 \x01(\t\x12\r\n\x05slots\x18\x06 \x01(\r\x12\x11\n\tin_flight\x18\x07 \x01(\r\x12$\n\x05lanes\x18\x08 \x03(\x0b\x32\x15.tidegate.v1.LaneLoad\"\x7f\n\nLaneCounts\x12\x0f\n\x07offered\x18\x01 \x01(\x04\x12\x0c\n\x04\x66ull\x18\x02 \x01(\x04\x12\x10\n\x08\x64\x65graded\x18\x03 \x01(\x04\x12\x0c\n\x04shed\x18\x04 \x01(\x04\x12\x0f\n\x07\x65xpired\x18\x05 \x01(\x04\x12\x11\n\tcancelled\x18\x06 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x07 \x01(\x04\"\xe5\x01\n\nLaneStatus\x12\x0c\n\x04lane\x18\x01 \x01(\t\x12\r\n\x05\x64\x65pth\x18\x02 \x01(\r\x12\x19\n\x11\x65stimated_wait_ms\x18\x03 \x01(\r\x12\'\n\x06\x63ounts\x18\x04 \x01(\x0b\x32\x17.tidegate.v1.LaneCounts\x12\x41\n\x0eshed_by_reason\x18\x05 \x03(\x0b\x32).tidegate.v1.LaneStatus.ShedByReasonEntry\x1a\x33\n\x11ShedByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x9f\x01\n\x11GetStatusResponse\x12.\n\tinstances\x18\x01 \x03(\x0b\x32\x1b.tidegate.v1.InstanceStatus\x12&\n\x05lanes\x18\x02 \x03(\x0b\x32\x17.tidegate.v1.LaneStatus\x12\x11\n\tdiscovery\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0e\n\x06worker\x18\x05 \x01(\t*d\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x0e\n\nPHASE_COLD\x10\x01\x12\x11\n\rPHASE_WARMING\x10\x02\x12\r\n\tPHASE_HOT\x10\x03\x12\x12\n\x0ePHASE_DRAINING\x10\x04*N\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_BOTH\x10\x01\x12\x12\n\x0eROLE_SENTIMENT\x10\x02\x12\r\n\tROLE_CHAT\x10\x03\x32\xe5\x01\n\x05\x46leet\x12J\n\tGetStatus\x12\x1d.tidegate.v1.GetStatusRequest\x1a\x1e.tidegate.v1.GetStatusResponse\x12P\n\x0bWatchStatus\x12\x1f.tidegate.v1.WatchStatusRequest\x1a\x1e.tidegate.v1.GetStatusResponse0\x01\x12>\n\x05\x44rain\x12\x19.tidegate.v1.DrainRequest\x1a\x1a.tidegate.v1.DrainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LANESTATUS_SHEDBYREASONENTRY']._loaded_options = None
   _globals['_LANESTATUS_SHEDBYREASONENTRY']._serialized_options = b'8\001'
-  _globals['_PHASE']._serialized_start=953
-  _globals['_PHASE']._serialized_end=1053
-  _globals['_ROLE']._serialized_start=1055
-  _globals['_ROLE']._serialized_end=1133
+  _globals['_PHASE']._serialized_start=969
+  _globals['_PHASE']._serialized_end=1069
+  _globals['_ROLE']._serialized_start=1071
+  _globals['_ROLE']._serialized_end=1149
   _globals['_GETSTATUSREQUEST']._serialized_start=40
   _globals['_GETSTATUSREQUEST']._serialized_end=58
   _globals['_WATCHSTATUSREQUEST']._serialized_start=60
@@ -56,7 +56,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LANESTATUS_SHEDBYREASONENTRY']._serialized_start=754
   _globals['_LANESTATUS_SHEDBYREASONENTRY']._serialized_end=805
   _globals['_GETSTATUSRESPONSE']._serialized_start=808
-  _globals['_GETSTATUSRESPONSE']._serialized_end=951
-  _globals['_FLEET']._serialized_start=1136
-  _globals['_FLEET']._serialized_end=1365
+  _globals['_GETSTATUSRESPONSE']._serialized_end=967
+  _globals['_FLEET']._serialized_start=1152
+  _globals['_FLEET']._serialized_end=1381
 # @@protoc_insertion_point(module_scope)
