@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tidegate/v1/fleet.proto\x12\x0btidegate.v1\"\x12\n\x10GetStatusRequest\"\x14\n\x12WatchStatusRequest\"#\n\x0c\x44rainRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\">\n\rDrainResponse\x12-\n\x08instance\x18\x01 \x01(\x0b\x32\x1b.tidegate.v1.InstanceStatus\":\n\x08LaneLoad\x12\x0c\n\x04lane\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\r\x12\x11\n\tin_flight\x18\x03 \x01(\r\"\xc8\x01\n\x0eInstanceStatus\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12!\n\x05phase\x18\x03 \x01(\x0e\x32\x12.tidegate.v1.Phase\x12\x1f\n\x04role\x18\x04 \x01(\x0e\x32\x11.tidegate.v1.Role\x12\r\n\x05model\x18\x05 \x01(\t\x12\r\n\x05slots\x18\x06 \x01(\r\x12\x11\n\tin_flight\x18\x07 \x01(\r\x12$\n\x05lanes\x18\x08 \x03(\x0b\x32\x15.tidegate.v1.LaneLoad\"\x7f\n\nLaneCounts\x12\x0f\n\x07offered\x18\x01 \x01(\x04\x12\x0c\n\x04\x66ull\x18\x02 \x01(\x04\x12\x10\n\x08\x64\x65graded\x18\x03 \x01(\x04\x12\x0c\n\x04shed\x18\x04 \x01(\x04\x12\x0f\n\x07\x65xpired\x18\x05 \x01(\x04\x12\x11\n\tcancelled\x18\x06 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x07 \x01(\x04\"\xe5\x01\n\nLaneStatus\x12\x0c\n\x04lane\x18\x01 \x01(\t\x12\r\n\x05\x64\x65pth\x18\x02 \x01(\r\x12\x19\n\x11\x65stimated_wait_ms\x18\x03 \x01(\r\x12\'\n\x06\x63ounts\x18\x04 \x01(\x0b\x32\x17.tidegate.v1.LaneCounts\x12\x41\n\x0eshed_by_reason\x18\x05 \x03(\x0b\x32).tidegate.v1.LaneStatus.ShedByReasonEntry\x1a\x33\n\x11ShedByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x9f\x01\n\x11GetStatusResponse\x12.\n\tinstances\x18\x01 \x03(\x0b\x32\x1b.tidegate.v1.InstanceStatus\x12&\n\x05lanes\x18\x02 \x03(\x0b\x32\x17.tidegate.v1.LaneStatus\x12\x11\n\tdiscovery\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0e\n\x06worker\x18\x05 \x01(\t*d\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x0e\n\nPHASE_COLD\x10\x01\x12\x11\n\rPHASE_WARMING\x10\x02\x12\r\n\tPHASE_HOT\x10\x03\x12\x12\n\x0ePHASE_DRAINING\x10\x04*N\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_BOTH\x10\x01\x12\x12\n\x0eROLE_SENTIMENT\x10\x02\x12\r\n\tROLE_CHAT\x10\x03\x32\xe5\x01\n\x05\x46leet\x12J\n\tGetStatus\x12\x1d.tidegate.v1.GetStatusRequest\x1a\x1e.tidegate.v1.GetStatusResponse\x12P\n\x0bWatchStatus\x12\x1f.tidegate.v1.WatchStatusRequest\x1a\x1e.tidegate.v1.GetStatusResponse0\x01\x12>\n\x05\x44rain\x12\x19.tidegate.v1.DrainRequest\x1a\x1a.tidegate.v1.DrainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tidegate/v1/fleet.proto\x12\x0btidegate.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\x14\n\x12WatchStatusRequest\"#\n\x0c\x44rainRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\">\n\rDrainResponse\x12-\n\x08instance\x18\x01 \x01(\x0b\x32\x1b.tidegate.v1.InstanceStatus\"L\n\x0bWarmRequest\x12\x1f\n\x04role\x18\x01 \x01(\x0e\x32\x11.tidegate.v1.Role\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12\r\n\x05\x66or_s\x18\x03 \x01(\r\"7\n\x0cWarmResponse\x12\'\n\x05scale\x18\x01 \x01(\x0b\x32\x18.tidegate.v1.ScaleStatus\"<\n\nPinRequest\x12\x1f\n\x04role\x18\x01 \x01(\x0e\x32\x11.tidegate.v1.Role\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"6\n\x0bPinResponse\x12\'\n\x05scale\x18\x01 \x01(\x0b\x32\x18.tidegate.v1.ScaleStatus\"f\n\rScaleDecision\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\r\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\r\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\xb5\x01\n\x0bScaleStatus\x12\x1f\n\x04role\x18\x01 \x01(\x0e\x32\x11.tidegate.v1.Role\x12\x10\n\x08launched\x18\x02 \x01(\r\x12\x0f\n\x07minimum\x18\x03 \x01(\r\x12\x0f\n\x07maximum\x18\x04 \x01(\r\x12\x0e\n\x06pinned\x18\x05 \x01(\r\x12\x12\n\nwarm_up_ms\x18\x06 \x01(\r\x12-\n\tdecisions\x18\x07 \x03(\x0b\x32\x1a.tidegate.v1.ScaleDecision\":\n\x08LaneLoad\x12\x0c\n\x04lane\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\r\x12\x11\n\tin_flight\x18\x03 \x01(\r\"\xc8\x01\n\x0eInstanceStatus\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12!\n\x05phase\x18\x03 \x01(\x0e\x32\x12.tidegate.v1.Phase\x12\x1f\n\x04role\x18\x04 \x01(\x0e\x32\x11.tidegate.v1.Role\x12\r\n\x05model\x18\x05 \x01(\t\x12\r\n\x05slots\x18\x06 \x01(\r\x12\x11\n\tin_flight\x18\x07 \x01(\r\x12$\n\x05lanes\x18\x08 \x03(\x0b\x32\x15.tidegate.v1.LaneLoad\"\x7f\n\nLaneCounts\x12\x0f\n\x07offered\x18\x01 \x01(\x04\x12\x0c\n\x04\x66ull\x18\x02 \x01(\x04\x12\x10\n\x08\x64\x65graded\x18\x03 \x01(\x04\x12\x0c\n\x04shed\x18\x04 \x01(\x04\x12\x0f\n\x07\x65xpired\x18\x05 \x01(\x04\x12\x11\n\tcancelled\x18\x06 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x07 \x01(\x04\"\xe5\x01\n\nLaneStatus\x12\x0c\n\x04lane\x18\x01 \x01(\t\x12\r\n\x05\x64\x65pth\x18\x02 \x01(\r\x12\x19\n\x11\x65stimated_wait_ms\x18\x03 \x01(\r\x12\'\n\x06\x63ounts\x18\x04 \x01(\x0b\x32\x17.tidegate.v1.LaneCounts\x12\x41\n\x0eshed_by_reason\x18\x05 \x03(\x0b\x32).tidegate.v1.LaneStatus.ShedByReasonEntry\x1a\x33\n\x11ShedByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xdd\x01\n\x11GetStatusResponse\x12.\n\tinstances\x18\x01 \x03(\x0b\x32\x1b.tidegate.v1.InstanceStatus\x12&\n\x05lanes\x18\x02 \x03(\x0b\x32\x17.tidegate.v1.LaneStatus\x12\x11\n\tdiscovery\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0e\n\x06worker\x18\x05 \x01(\t\x12(\n\x06scales\x18\x06 \x03(\x0b\x32\x18.tidegate.v1.ScaleStatus\x12\x12\n\nis_leading\x18\x07 \x01(\x08*d\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x0e\n\nPHASE_COLD\x10\x01\x12\x11\n\rPHASE_WARMING\x10\x02\x12\r\n\tPHASE_HOT\x10\x03\x12\x12\n\x0ePHASE_DRAINING\x10\x04*N\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_BOTH\x10\x01\x12\x12\n\x0eROLE_SENTIMENT\x10\x02\x12\r\n\tROLE_CHAT\x10\x03\x32\xdc\x02\n\x05\x46leet\x12J\n\tGetStatus\x12\x1d.tidegate.v1.GetStatusRequest\x1a\x1e.tidegate.v1.GetStatusResponse\x12P\n\x0bWatchStatus\x12\x1f.tidegate.v1.WatchStatusRequest\x1a\x1e.tidegate.v1.GetStatusResponse0\x01\x12>\n\x05\x44rain\x12\x19.tidegate.v1.DrainRequest\x1a\x1a.tidegate.v1.DrainResponse\x12;\n\x04Warm\x12\x18.tidegate.v1.WarmRequest\x1a\x19.tidegate.v1.WarmResponse\x12\x38\n\x03Pin\x12\x17.tidegate.v1.PinRequest\x1a\x18.tidegate.v1.PinResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,30 +34,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LANESTATUS_SHEDBYREASONENTRY']._loaded_options = None
   _globals['_LANESTATUS_SHEDBYREASONENTRY']._serialized_options = b'8\001'
-  _globals['_PHASE']._serialized_start=969
-  _globals['_PHASE']._serialized_end=1069
-  _globals['_ROLE']._serialized_start=1071
-  _globals['_ROLE']._serialized_end=1149
-  _globals['_GETSTATUSREQUEST']._serialized_start=40
-  _globals['_GETSTATUSREQUEST']._serialized_end=58
-  _globals['_WATCHSTATUSREQUEST']._serialized_start=60
-  _globals['_WATCHSTATUSREQUEST']._serialized_end=80
-  _globals['_DRAINREQUEST']._serialized_start=82
-  _globals['_DRAINREQUEST']._serialized_end=117
-  _globals['_DRAINRESPONSE']._serialized_start=119
-  _globals['_DRAINRESPONSE']._serialized_end=181
-  _globals['_LANELOAD']._serialized_start=183
-  _globals['_LANELOAD']._serialized_end=241
-  _globals['_INSTANCESTATUS']._serialized_start=244
-  _globals['_INSTANCESTATUS']._serialized_end=444
-  _globals['_LANECOUNTS']._serialized_start=446
-  _globals['_LANECOUNTS']._serialized_end=573
-  _globals['_LANESTATUS']._serialized_start=576
-  _globals['_LANESTATUS']._serialized_end=805
-  _globals['_LANESTATUS_SHEDBYREASONENTRY']._serialized_start=754
-  _globals['_LANESTATUS_SHEDBYREASONENTRY']._serialized_end=805
-  _globals['_GETSTATUSRESPONSE']._serialized_start=808
-  _globals['_GETSTATUSRESPONSE']._serialized_end=967
-  _globals['_FLEET']._serialized_start=1152
-  _globals['_FLEET']._serialized_end=1381
+  _globals['_PHASE']._serialized_start=1605
+  _globals['_PHASE']._serialized_end=1705
+  _globals['_ROLE']._serialized_start=1707
+  _globals['_ROLE']._serialized_end=1785
+  _globals['_GETSTATUSREQUEST']._serialized_start=73
+  _globals['_GETSTATUSREQUEST']._serialized_end=91
+  _globals['_WATCHSTATUSREQUEST']._serialized_start=93
+  _globals['_WATCHSTATUSREQUEST']._serialized_end=113
+  _globals['_DRAINREQUEST']._serialized_start=115
+  _globals['_DRAINREQUEST']._serialized_end=150
+  _globals['_DRAINRESPONSE']._serialized_start=152
+  _globals['_DRAINRESPONSE']._serialized_end=214
+  _globals['_WARMREQUEST']._serialized_start=216
+  _globals['_WARMREQUEST']._serialized_end=292
+  _globals['_WARMRESPONSE']._serialized_start=294
+  _globals['_WARMRESPONSE']._serialized_end=349
+  _globals['_PINREQUEST']._serialized_start=351
+  _globals['_PINREQUEST']._serialized_end=411
+  _globals['_PINRESPONSE']._serialized_start=413
+  _globals['_PINRESPONSE']._serialized_end=467
+  _globals['_SCALEDECISION']._serialized_start=469
+  _globals['_SCALEDECISION']._serialized_end=571
+  _globals['_SCALESTATUS']._serialized_start=574
+  _globals['_SCALESTATUS']._serialized_end=755
+  _globals['_LANELOAD']._serialized_start=757
+  _globals['_LANELOAD']._serialized_end=815
+  _globals['_INSTANCESTATUS']._serialized_start=818
+  _globals['_INSTANCESTATUS']._serialized_end=1018
+  _globals['_LANECOUNTS']._serialized_start=1020
+  _globals['_LANECOUNTS']._serialized_end=1147
+  _globals['_LANESTATUS']._serialized_start=1150
+  _globals['_LANESTATUS']._serialized_end=1379
+  _globals['_LANESTATUS_SHEDBYREASONENTRY']._serialized_start=1328
+  _globals['_LANESTATUS_SHEDBYREASONENTRY']._serialized_end=1379
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1382
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1603
+  _globals['_FLEET']._serialized_start=1788
+  _globals['_FLEET']._serialized_end=2136
 # @@protoc_insertion_point(module_scope)

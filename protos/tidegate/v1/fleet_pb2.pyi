@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -140,6 +141,178 @@ class DrainResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DrainResponse: _TypeAlias = DrainResponse  # noqa: Y015
+
+@_typing.final
+class WarmRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    FOR_S_FIELD_NUMBER: _builtins.int
+    role: Global___Role.ValueType
+    count: _builtins.int
+    """How many are to be hot, 1 or more."""
+    for_s: _builtins.int
+    """For how long, in seconds from now; 0 is an hour, a week is the most."""
+    def __init__(
+        self,
+        *,
+        role: Global___Role.ValueType = ...,
+        count: _builtins.int = ...,
+        for_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "for_s", b"for_s", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WarmRequest: _TypeAlias = WarmRequest  # noqa: Y015
+
+@_typing.final
+class WarmResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCALE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def scale(self) -> Global___ScaleStatus:
+        """The role as it is now."""
+
+    def __init__(
+        self,
+        *,
+        scale: Global___ScaleStatus | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scale", b"scale"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["scale", b"scale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WarmResponse: _TypeAlias = WarmResponse  # noqa: Y015
+
+@_typing.final
+class PinRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    role: Global___Role.ValueType
+    count: _builtins.int
+    """How many are to be hot at least; 0 lets go."""
+    def __init__(
+        self,
+        *,
+        role: Global___Role.ValueType = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PinRequest: _TypeAlias = PinRequest  # noqa: Y015
+
+@_typing.final
+class PinResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCALE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def scale(self) -> Global___ScaleStatus:
+        """The role as it is now."""
+
+    def __init__(
+        self,
+        *,
+        scale: Global___ScaleStatus | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scale", b"scale"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["scale", b"scale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PinResponse: _TypeAlias = PinResponse  # noqa: Y015
+
+@_typing.final
+class ScaleDecision(_message.Message):
+    """One change of how many instances of a role are to run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    before: _builtins.int
+    after: _builtins.int
+    reason: _builtins.str
+    """Why, in words: "8 calls for 4 slots for 2 s; 1 -> 2"."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        before: _builtins.int = ...,
+        after: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "at", b"at", "before", b"before", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScaleDecision: _TypeAlias = ScaleDecision  # noqa: Y015
+
+@_typing.final
+class ScaleStatus(_message.Message):
+    """What the balancer starts and stops of one role."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    LAUNCHED_FIELD_NUMBER: _builtins.int
+    MINIMUM_FIELD_NUMBER: _builtins.int
+    MAXIMUM_FIELD_NUMBER: _builtins.int
+    PINNED_FIELD_NUMBER: _builtins.int
+    WARM_UP_MS_FIELD_NUMBER: _builtins.int
+    DECISIONS_FIELD_NUMBER: _builtins.int
+    role: Global___Role.ValueType
+    launched: _builtins.int
+    """How many it keeps running now, those that are still warming included."""
+    minimum: _builtins.int
+    """The bounds of its settings."""
+    maximum: _builtins.int
+    pinned: _builtins.int
+    """What an operator has pinned; 0 when nothing is."""
+    warm_up_ms: _builtins.int
+    """How long an instance takes from its start until it is hot, as measured, in milliseconds."""
+    @_builtins.property
+    def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScaleDecision]:
+        """The last twenty, the latest first."""
+
+    def __init__(
+        self,
+        *,
+        role: Global___Role.ValueType = ...,
+        launched: _builtins.int = ...,
+        minimum: _builtins.int = ...,
+        maximum: _builtins.int = ...,
+        pinned: _builtins.int = ...,
+        warm_up_ms: _builtins.int = ...,
+        decisions: _abc.Iterable[Global___ScaleDecision] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decisions", b"decisions", "launched", b"launched", "maximum", b"maximum", "minimum", b"minimum", "pinned", b"pinned", "role", b"role", "warm_up_ms", b"warm_up_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScaleStatus: _TypeAlias = ScaleStatus  # noqa: Y015
 
 @_typing.final
 class LaneLoad(_message.Message):
@@ -330,6 +503,8 @@ class GetStatusResponse(_message.Message):
     DISCOVERY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     WORKER_FIELD_NUMBER: _builtins.int
+    SCALES_FIELD_NUMBER: _builtins.int
+    IS_LEADING_FIELD_NUMBER: _builtins.int
     discovery: _builtins.str
     """Where instances are learnt from: "consul http://127.0.0.1:8500" or "static"."""
     version: _builtins.str
@@ -338,10 +513,16 @@ class GetStatusResponse(_message.Message):
     """Which of several balancers on one port has answered, and what everything here is told of: "2 of 4". Empty where
     there is one.
     """
+    is_leading: _builtins.bool
+    """Whether it is this balancer that starts and stops: of several before one fleet, one does at a time."""
     @_builtins.property
     def instances(self) -> _containers.RepeatedCompositeFieldContainer[Global___InstanceStatus]: ...
     @_builtins.property
     def lanes(self) -> _containers.RepeatedCompositeFieldContainer[Global___LaneStatus]: ...
+    @_builtins.property
+    def scales(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScaleStatus]:
+        """What this balancer starts and stops, a role each; empty where it starts nothing."""
+
     def __init__(
         self,
         *,
@@ -350,10 +531,12 @@ class GetStatusResponse(_message.Message):
         discovery: _builtins.str = ...,
         version: _builtins.str = ...,
         worker: _builtins.str = ...,
+        scales: _abc.Iterable[Global___ScaleStatus] | None = ...,
+        is_leading: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["discovery", b"discovery", "instances", b"instances", "lanes", b"lanes", "version", b"version", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["discovery", b"discovery", "instances", b"instances", "is_leading", b"is_leading", "lanes", b"lanes", "scales", b"scales", "version", b"version", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

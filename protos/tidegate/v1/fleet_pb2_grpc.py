@@ -50,6 +50,16 @@ class FleetStub:
                 request_serializer=tidegate_dot_v1_dot_fleet__pb2.DrainRequest.SerializeToString,
                 response_deserializer=tidegate_dot_v1_dot_fleet__pb2.DrainResponse.FromString,
                 _registered_method=True)
+        self.Warm = channel.unary_unary(
+                '/tidegate.v1.Fleet/Warm',
+                request_serializer=tidegate_dot_v1_dot_fleet__pb2.WarmRequest.SerializeToString,
+                response_deserializer=tidegate_dot_v1_dot_fleet__pb2.WarmResponse.FromString,
+                _registered_method=True)
+        self.Pin = channel.unary_unary(
+                '/tidegate.v1.Fleet/Pin',
+                request_serializer=tidegate_dot_v1_dot_fleet__pb2.PinRequest.SerializeToString,
+                response_deserializer=tidegate_dot_v1_dot_fleet__pb2.PinResponse.FromString,
+                _registered_method=True)
 
 
 class FleetServicer:
@@ -80,6 +90,22 @@ class FleetServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Warm(self, request, context):
+        """Have at least so many instances of a role hot for a while, as an entry of the timetable would: for a peak that a
+        person foresees. What is missing is started at once. INVALID_ARGUMENT when the number is above the role's maximum,
+        FAILED_PRECONDITION when this balancer starts no instances of that role.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Pin(self, request, context):
+        """The same until it is let go: a later Pin of the role replaces it, one of 0 ends it. Statuses as with Warm.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FleetServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +123,16 @@ def add_FleetServicer_to_server(servicer, server):
                     servicer.Drain,
                     request_deserializer=tidegate_dot_v1_dot_fleet__pb2.DrainRequest.FromString,
                     response_serializer=tidegate_dot_v1_dot_fleet__pb2.DrainResponse.SerializeToString,
+            ),
+            'Warm': grpc.unary_unary_rpc_method_handler(
+                    servicer.Warm,
+                    request_deserializer=tidegate_dot_v1_dot_fleet__pb2.WarmRequest.FromString,
+                    response_serializer=tidegate_dot_v1_dot_fleet__pb2.WarmResponse.SerializeToString,
+            ),
+            'Pin': grpc.unary_unary_rpc_method_handler(
+                    servicer.Pin,
+                    request_deserializer=tidegate_dot_v1_dot_fleet__pb2.PinRequest.FromString,
+                    response_serializer=tidegate_dot_v1_dot_fleet__pb2.PinResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +217,60 @@ class Fleet:
             '/tidegate.v1.Fleet/Drain',
             tidegate_dot_v1_dot_fleet__pb2.DrainRequest.SerializeToString,
             tidegate_dot_v1_dot_fleet__pb2.DrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Warm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tidegate.v1.Fleet/Warm',
+            tidegate_dot_v1_dot_fleet__pb2.WarmRequest.SerializeToString,
+            tidegate_dot_v1_dot_fleet__pb2.WarmResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Pin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tidegate.v1.Fleet/Pin',
+            tidegate_dot_v1_dot_fleet__pb2.PinRequest.SerializeToString,
+            tidegate_dot_v1_dot_fleet__pb2.PinResponse.FromString,
             options,
             channel_credentials,
             insecure,

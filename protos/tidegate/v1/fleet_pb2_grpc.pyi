@@ -44,6 +44,13 @@ class FleetStub:
     discovery, and counts as another instance when it comes back. Other balancers don't hear of it, and the
     instance is not stopped. Draining it again changes nothing. INVALID_ARGUMENT when no such instance is known.
     """
+    Warm: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.WarmRequest, _fleet_pb2.WarmResponse]
+    """Have at least so many instances of a role hot for a while, as an entry of the timetable would: for a peak that a
+    person foresees. What is missing is started at once. INVALID_ARGUMENT when the number is above the role's maximum,
+    FAILED_PRECONDITION when this balancer starts no instances of that role.
+    """
+    Pin: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.PinRequest, _fleet_pb2.PinResponse]
+    """The same until it is let go: a later Pin of the role replaces it, one of 0 ends it. Statuses as with Warm."""
 
 @_typing.type_check_only
 class FleetAsyncStub(FleetStub):
@@ -61,6 +68,13 @@ class FleetAsyncStub(FleetStub):
     discovery, and counts as another instance when it comes back. Other balancers don't hear of it, and the
     instance is not stopped. Draining it again changes nothing. INVALID_ARGUMENT when no such instance is known.
     """
+    Warm: _aio.UnaryUnaryMultiCallable[_fleet_pb2.WarmRequest, _fleet_pb2.WarmResponse]  # type: ignore[assignment]
+    """Have at least so many instances of a role hot for a while, as an entry of the timetable would: for a peak that a
+    person foresees. What is missing is started at once. INVALID_ARGUMENT when the number is above the role's maximum,
+    FAILED_PRECONDITION when this balancer starts no instances of that role.
+    """
+    Pin: _aio.UnaryUnaryMultiCallable[_fleet_pb2.PinRequest, _fleet_pb2.PinResponse]  # type: ignore[assignment]
+    """The same until it is let go: a later Pin of the role replaces it, one of 0 ends it. Statuses as with Warm."""
 
 class FleetServicer(metaclass=_abc_1.ABCMeta):
     """What the balancer knows of its instances and lanes. Served by the balancer itself."""
@@ -93,5 +107,24 @@ class FleetServicer(metaclass=_abc_1.ABCMeta):
         discovery, and counts as another instance when it comes back. Other balancers don't hear of it, and the
         instance is not stopped. Draining it again changes nothing. INVALID_ARGUMENT when no such instance is known.
         """
+
+    @_abc_1.abstractmethod
+    def Warm(
+        self,
+        request: _fleet_pb2.WarmRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fleet_pb2.WarmResponse, _abc.Awaitable[_fleet_pb2.WarmResponse]]:
+        """Have at least so many instances of a role hot for a while, as an entry of the timetable would: for a peak that a
+        person foresees. What is missing is started at once. INVALID_ARGUMENT when the number is above the role's maximum,
+        FAILED_PRECONDITION when this balancer starts no instances of that role.
+        """
+
+    @_abc_1.abstractmethod
+    def Pin(
+        self,
+        request: _fleet_pb2.PinRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fleet_pb2.PinResponse, _abc.Awaitable[_fleet_pb2.PinResponse]]:
+        """The same until it is let go: a later Pin of the role replaces it, one of 0 ends it. Statuses as with Warm."""
 
 def add_FleetServicer_to_server(servicer: FleetServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
