@@ -5,16 +5,20 @@ The wiring only; every part knows its own work.
 
 from pathlib import Path
 
+import structlog
+
 from tidegate.server.abridger import Abridger
 from tidegate.server.builtin_profiles import builtin_profiles, model_format
 from tidegate.server.chat import ChatService
 from tidegate.server.config import ServerSettings
 from tidegate.server.edge import Edge, Handlers
+from tidegate.server.engine.conversion import cache_folder
 from tidegate.server.engine.engine import Engine
-from tidegate.server.engine.sequence import Sampling
+from tidegate.server.engine.sequence import EngineError, EngineStoppedError, Sampling
 from tidegate.server.judge import Judge
 from tidegate.server.lane import Lane, Role
 from tidegate.server.preparation import Preparations
+from tidegate.server.priors import Priors
 from tidegate.server.profile import Kind, ProfileError
 from tidegate.server.profile_folder import ProfileFolder
 from tidegate.server.profiles import ProfileStore
@@ -26,7 +30,7 @@ from tidegate.server.sentiment import SentimentService
 from tidegate.server.start_error import StartError
 from tidegate.server.validation import ChatCall, ClassifyCall, Defaults, Validation
 
-_WARM_UP_TEXT = "今天的实验终于成功了，太棒了！"
+_WARM_UP_TEXT = "好"
 
 # The settings that name profiles, and of which kind those must be.
 _DEFAULTS: dict[str, Kind] = {
@@ -34,6 +38,8 @@ _DEFAULTS: dict[str, Kind] = {
     "default_chat_profile": "chat",
     "default_review_profile": "chat",
 }
+
+log = structlog.get_logger()
 
 
 class Answering:
@@ -57,7 +63,9 @@ class Answering:
             settings.default_review_profile,
         )
         validation = Validation(self.profiles, self._defaults, settings.max_text_characters)
-        self._preparations = Preparations(engine, writer)
+        # What has no fingerprint says something else each time, or nothing that means anything.
+        priors = Priors(cache_folder(settings.cache_dir) if engine.fingerprint else None)
+        self._preparations = Preparations(engine, writer, priors)
         self._scribe = Scribe(writer, engine.context_tokens)
         self._judge = Judge(engine, self._scribe, self._preparations)
         self._replier = Replier(engine, self._scribe, self._preparations)
@@ -75,22 +83,30 @@ class Answering:
         return handlers
 
     async def warm_up(self) -> None:
-        """Prepare every profile, then answer one call of each kind. Raises StartError."""
+        """Check every profile, then answer one call of the lane that goes first. Raises StartError."""
         try:
             for profile in self.profiles.all():
-                await self._preparations.prepare(profile)
+                await self._preparations.check(profile)
             await self._answer_one()
         except (ProfileError, RefusedError) as error:
             raise StartError(str(error)) from None
 
+    async def prepare_all(self) -> None:
+        """Prepare every profile, for calls to come; those who come earlier prepare their own."""
+        for profile in self.profiles.all():
+            try:
+                await self._preparations.prepare(profile)
+            except (EngineError, EngineStoppedError, ProfileError) as error:
+                log.warning("a profile is not prepared yet", profile=profile.name, why=str(error))
+
     async def _answer_one(self) -> None:
         classify = self.profiles.find(self._defaults.sentiment)
-        if classify is not None:
-            await self._judge.judge(ClassifyCall(_WARM_UP_TEXT, classify), None)
         chat = self.profiles.find(self._defaults.chat)
-        if chat is not None and Lane.CHAT in self._lanes:
+        if Lane.SENTIMENT in self._lanes and classify is not None:
+            await self._judge.judge(ClassifyCall(_WARM_UP_TEXT, classify), None)
+        elif chat is not None:
             turns = (Turn(Speaker.USER, _WARM_UP_TEXT),)
-            async for _ in self._replier.reply(ChatCall(turns, chat, Sampling(max_tokens=2)), None):
+            async for _ in self._replier.reply(ChatCall(turns, chat, Sampling(max_tokens=1)), None):
                 pass
 
     async def stop(self) -> None:

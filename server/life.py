@@ -41,6 +41,8 @@ _LOOK_EVERY_S = 1.0
 # Balancers hear of the leaving within this time; until then a call is refused with a hint
 # rather than by a closed port.
 _FAREWELL_S = 0.5
+# Calls that wait for an instance to become hot have so long before it works for later ones.
+_HEAD_START_S = 1.0
 # What a hanging engine's server has to say must be said within this time.
 _LAST_WORDS_S = 3.0
 _WILDCARDS = ("0.0.0.0", "::", "[::]")  # noqa: S104 - only compared
@@ -84,6 +86,8 @@ class Life:
         self._exporter = Exporter(registry)
         self._registration: Registration | None = None
         self._stop = asyncio.Event()
+        # Held here, because the loop itself keeps no task alive.
+        self._improving: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises StartError and EngineDiedError."""
@@ -123,6 +127,7 @@ class Life:
             answering = Answering(self._settings, engine, self._edge)
             try:
                 if await self._until_stop(self._open(engine, answering)):
+                    self._improving = asyncio.create_task(_improve(engine, answering))
                     await self._watch(engine, answering)
                     await self._drain()
             finally:
@@ -216,6 +221,14 @@ class Life:
     def _announce(self, phase: Phase) -> None:
         if self._registration is not None:
             self._registration.announce(phase)
+
+
+async def _improve(engine: Engine, answering: Answering) -> None:
+    """Do what a start doesn't wait for: first what the next calls would compute, then faster steps."""
+    # Those who waited for this instance go first.
+    await asyncio.sleep(_HEAD_START_S)
+    await answering.prepare_all()
+    await engine.pack()
 
 
 def _reachable(host: str) -> str:

@@ -8,10 +8,20 @@ from dataclasses import dataclass
 
 from tidegate.server.engine.engine import Engine
 from tidegate.server.engine.label_tree import LabelTree
-from tidegate.server.engine.sequence import PromptTooLongError
+from tidegate.server.engine.sequence import Prompt, PromptTooLongError
+from tidegate.server.priors import Priors
 from tidegate.server.profile import Profile, ProfileError
 from tidegate.server.prompts import PromptWriter, Speaker, Turn
 from tidegate.server.scoring import label_prior
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A profile in token ids."""
+
+    labels: LabelTree | None
+    fixed: tuple[int, ...]
+    samples: tuple[Prompt, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +35,10 @@ class Prepared:
 class Preparations:
     """The prepared profiles of one engine; owned by one event loop."""
 
-    def __init__(self, engine: Engine, writer: PromptWriter) -> None:
+    def __init__(self, engine: Engine, writer: PromptWriter, priors: Priors) -> None:
         self._engine = engine
         self._writer = writer
+        self._priors = priors
         self._latest: dict[str, tuple[str, asyncio.Task[Prepared]]] = {}
 
     async def prepare(self, profile: Profile) -> Prepared:
@@ -42,32 +53,48 @@ class Preparations:
             self._latest[profile.name] = (profile.version, task)
         return await asyncio.shield(task)
 
+    async def check(self, profile: Profile) -> None:
+        """Raise ProfileError when `profile` can't be prepared; computes nothing."""
+        written = await asyncio.to_thread(self._write, profile)
+        longest = max([len(written.fixed), *(len(sample.tokens) for sample in written.samples)])
+        if longest >= self._engine.context_tokens:
+            raise _too_long(profile, PromptTooLongError(longest, self._engine.context_tokens))
+
     async def _prepare(self, profile: Profile) -> Prepared:
         try:
-            return await self._compute(profile)
+            return await self._compute(await asyncio.to_thread(self._write, profile))
         except PromptTooLongError as error:
-            raise ProfileError(
-                f"{profile.name}.toml", profile.name, "examples", str(error)
-            ) from None
+            raise _too_long(profile, error) from None
 
-    async def _compute(self, profile: Profile) -> Prepared:
-        file = f"{profile.name}.toml"
-        labels = await asyncio.to_thread(self._writer.labels, profile, file)
-        fixed = await asyncio.to_thread(self._writer.fixed, profile)
-        if fixed:
-            await self._engine.remember(fixed)
+    def _write(self, profile: Profile) -> _Written:
+        labels = self._writer.labels(profile, f"{profile.name}.toml")
+        texts = () if labels is None else profile.calibration
+        return _Written(
+            labels,
+            self._writer.fixed(profile),
+            tuple(self._writer.write(profile, (Turn(Speaker.USER, text),)) for text in texts),
+        )
+
+    async def _compute(self, written: _Written) -> Prepared:
+        if written.fixed:
+            await self._engine.remember(written.fixed)
+        labels = written.labels
         if labels is None:
             return Prepared(None, ())
-        # At once: the engine reads them in one step or two, where one by one each has its own.
-        samples = await asyncio.gather(
-            *(self._sample(profile, text, labels) for text in profile.calibration)
-        )
-        return Prepared(labels, label_prior(samples, len(labels.labels)))
 
-    async def _sample(self, profile: Profile, text: str, labels: LabelTree) -> tuple[float, ...]:
-        turns = (Turn(Speaker.USER, text),)
-        prompt = await asyncio.to_thread(self._writer.write, profile, turns)
-        return (await self._engine.score(prompt, labels)).logs
+        async def prior() -> tuple[float, ...]:
+            # At once: the engine reads them in a few steps, where one by one each has its own.
+            samples = await asyncio.gather(
+                *(self._engine.score(sample, labels) for sample in written.samples)
+            )
+            return label_prior([sample.logs for sample in samples], len(labels.labels))
+
+        depends_on = (
+            self._engine.fingerprint,
+            labels.labels,
+            [sample.tokens for sample in written.samples],
+        )
+        return Prepared(labels, await self._priors.get(depends_on, prior))
 
     async def stop(self) -> None:
         """Give up what is being prepared."""
@@ -75,6 +102,10 @@ class Preparations:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _too_long(profile: Profile, error: PromptTooLongError) -> ProfileError:
+    return ProfileError(f"{profile.name}.toml", profile.name, "examples", str(error))
 
 
 def _has_failed(task: asyncio.Task[Prepared]) -> bool:

@@ -3,6 +3,7 @@
 Knows the safetensors layout (one file, or an index over several) and nothing of networks.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Callable
@@ -24,6 +25,13 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.files = self._weight_files()
+
+    def fingerprint(self) -> str:
+        """Return what changes when a file that decides answers is changed, without reading any."""
+        files = [*self.files, self.folder / "config.json", self.folder / "tokenizer.json"]
+        stats = [(path.name, path.stat()) for path in files if path.exists()]
+        facts = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
     def count_values(self) -> int:
         """Return how many numbers the weights are, from the files' headers alone."""

@@ -9,7 +9,7 @@ gated MLP: arXiv 2002.05202) and the published configurations; held to transform
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,7 +51,6 @@ class Decoder:
         """
         self.shape = shape
         self.dtype = dtype
-        self._linear = linear
         # The largest first: it is there twice for a moment, while nothing else is there at all.
         embedding = weights["model.embed_tokens.weight"]()
         self._rows, self._head = table(
@@ -59,12 +58,23 @@ class Decoder:
         )
         self._embedding = self._rows if shape.is_tied else embedding
         del embedding
-        self._blocks = [self._block(i, layer, weights) for i, layer in enumerate(shape.layers)]
+        self._blocks = [
+            self._block(i, layer, weights, linear) for i, layer in enumerate(shape.layers)
+        ]
         self._norm = self._gain(weights["model.norm.weight"]())
         self._rotations = {
             layer.rope: _rotations(layer.rope, shape.head_dim, max_tokens, self.dtype)
             for layer in shape.layers
         }
+
+    def repack(self, weights: Weights, linear: Linear) -> Iterator[None]:
+        """Exchange the products for those of `linear`, block by block; steps go on meanwhile."""
+        # Both attributes are set at once, and a step takes each block once: it sees one or the other.
+        self._rows, self._head = table(self._rows, self.dtype, linear)
+        yield
+        for index, layer in enumerate(self.shape.layers):
+            self._blocks[index] = self._block(index, layer, weights, linear)
+            yield
 
     @torch.inference_mode()
     def hidden(self, rows: Sequence[Row], slab: Slab) -> torch.Tensor:
@@ -175,7 +185,7 @@ class Decoder:
     def _gain(self, weight: torch.Tensor) -> torch.Tensor:
         return weight.float() + 1 if self.shape.is_gemma else weight.float()
 
-    def _block(self, index: int, layer: Layer, weights: Weights) -> _Block:
+    def _block(self, index: int, layer: Layer, weights: Weights, linear: Linear) -> _Block:
         name = f"model.layers.{index}."
 
         def joined(*parts: str) -> Product:
@@ -184,9 +194,7 @@ class Decoder:
             bias = (
                 torch.cat([weights[f"{name}{part}.bias"]() for part in parts]) if biased else None
             )
-            return self._linear(
-                weight.to(self.dtype), None if bias is None else bias.to(self.dtype)
-            )
+            return linear(weight, bias, self.dtype)
 
         norms = ["input_layernorm", "post_attention_layernorm"]
         if self.shape.is_gemma:

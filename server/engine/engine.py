@@ -6,8 +6,11 @@ Callers await events and never compute; the worker's thread computes and never a
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+
+import structlog
 
 from tidegate.server.engine.batch import Model
 from tidegate.server.engine.call import EngineCall, Times
@@ -35,6 +38,8 @@ from tidegate.server.engine.sequence import (
 from tidegate.server.engine.sequence import Sequence as Seq
 from tidegate.server.engine.slots import Slots
 from tidegate.server.engine.worker import Worker
+
+log = structlog.get_logger()
 
 Listener = Callable[[Times, Usage], None]
 
@@ -75,15 +80,20 @@ class Engine:
         context_tokens: int,
         prefix_tokens: int = 8192,
         step_s: float = 0.15,
+        pack: Callable[[], Iterator[None]] = lambda: iter(()),
+        fingerprint: str = "",
     ) -> None:
         self.tokenizer = tokenizer
         self.model_name = model_name
         self.context_tokens = context_tokens
+        # Engines with the same one say the same of the same token ids; empty when that is not known.
+        self.fingerprint = fingerprint
         self._prefixes = Prefixes(prefix_tokens)
         self._scheduler = Scheduler(Slots(slots, reserved), self._prefixes, Pace(step_s))
         self._worker = Worker(model, self._scheduler, context_tokens)
         self._ids = itertools.count()
         self._listener: Listener = _heard_by_nobody
+        self._pack = pack
 
     def __repr__(self) -> str:
         return f"<Engine {self.model_name} {self._scheduler!r}>"
@@ -97,6 +107,13 @@ class Engine:
         self._worker.stop()
         if self._worker.is_alive():
             await asyncio.to_thread(self._worker.join)
+
+    async def pack(self) -> None:
+        """Make the steps faster, once, while they go on; given up within a second when stopped.
+
+        For when the first answers are out: a start doesn't wait for it.
+        """
+        await asyncio.to_thread(self._pack_all)
 
     def tell(self, listener: Listener) -> None:
         """Tell `listener` of each call that is over, in the task that made it: times and cost."""
@@ -153,6 +170,17 @@ class Engine:
             async with self._entered(Prompt(tuple(tokens)), Keep(), None) as call:
                 async for _ in call.events():
                     pass
+
+    def _pack_all(self) -> None:
+        began_s = time.monotonic()
+        try:
+            for _ in self._pack():
+                if not self._worker.is_open:
+                    return
+        except Exception:
+            log.exception("packing failed, the steps stay as they are")
+        else:
+            log.info("packed", seconds=round(time.monotonic() - began_s, 1))
 
     @asynccontextmanager
     async def _entered(

@@ -3,7 +3,9 @@
 Every way in which a model can't be loaded ends here as one `ModelError` with one clear line.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +15,9 @@ import torch
 
 from tidegate.server.engine.checkpoint import BrokenCheckpointError, Checkpoint
 from tidegate.server.engine.conversion import MissingExtraError, Progress, cache_folder
-from tidegate.server.engine.decoder import Decoder
+from tidegate.server.engine.decoder import Decoder, Weights
 from tidegate.server.engine.engine import Engine
-from tidegate.server.engine.linear import is_fast
+from tidegate.server.engine.linear import as_stored, can_pack, is_fast, plain
 from tidegate.server.engine.model import TorchModel
 from tidegate.server.engine.packing import choose
 from tidegate.server.engine.shape import UnsupportedModelError, read_shape
@@ -85,10 +87,10 @@ def load_engine(
         progress("loading the weights", 0, 1)
         with torch.device(device), ThreadPoolExecutor(1, "tokenizer") as beside:
             reading = beside.submit(FolderTokenizer, checkpoint.folder)
-            linear = choose(2 * shape.inner, shape.width, _DTYPES[dtype], device, cache)
-            decoder = Decoder(
-                shape, checkpoint.weights(device), context_tokens, _DTYPES[dtype], linear
-            )
+            weights = checkpoint.weights(device)
+            can_be_packed = can_pack(_DTYPES[dtype], device)
+            linear = as_stored if can_be_packed else plain
+            decoder = Decoder(shape, weights, context_tokens, _DTYPES[dtype], linear)
             tokenizer = reading.result()
     except (
         BrokenCheckpointError,
@@ -109,7 +111,21 @@ def load_engine(
         context_tokens=context_tokens,
         prefix_tokens=prefix_bytes // token_bytes,
         step_s=step_s,
+        fingerprint=f"{checkpoint.fingerprint()} {dtype}",
+        pack=partial(_pack, decoder, weights, cache) if can_be_packed else _nothing,
     )
+
+
+def _pack(decoder: Decoder, weights: Weights, cache: Path) -> Iterator[None]:
+    """Bring the products into the order that is fastest here, a part of the model at a time."""
+    shape = decoder.shape
+    stored = weights["model.layers.0.mlp.down_proj.weight"]().dtype
+    linear = choose(2 * shape.inner, shape.width, stored, decoder.dtype, "cpu", cache)
+    yield from decoder.repack(weights, linear)
+
+
+def _nothing() -> Iterator[None]:
+    yield from ()
 
 
 def _fit(context_tokens: int, there_are: int) -> int:

@@ -8,6 +8,7 @@ from tidegate.server.builtin_profiles import builtin_profiles
 from tidegate.server.engine.engine import Engine
 from tidegate.server.engine.sequence import EngineError
 from tidegate.server.preparation import Preparations
+from tidegate.server.priors import Priors
 from tidegate.server.profile import ProfileError
 from tidegate.server.prompts import PromptWriter
 
@@ -43,7 +44,7 @@ async def engine(model):
 
 @pytest.fixture
 def preparations(engine):
-    return Preparations(engine, PromptWriter(engine.tokenizer, "chatml"))
+    return Preparations(engine, PromptWriter(engine.tokenizer, "chatml"), Priors(None))
 
 
 async def test_calls_at_once_prepare_a_profile_once(engine, preparations):
@@ -80,6 +81,6 @@ async def test_a_failed_preparation_is_tried_again(model, preparations):
 
 async def test_a_profile_larger_than_the_context_is_told_as_such(model):
     engine = make_engine(model, context_tokens=50)
-    preparations = Preparations(engine, PromptWriter(engine.tokenizer, "chatml"))
+    preparations = Preparations(engine, PromptWriter(engine.tokenizer, "chatml"), Priors(None))
     with pytest.raises(ProfileError, match="a slot holds 50"):
         await preparations.prepare(SENTIMENT)
