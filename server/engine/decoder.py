@@ -128,20 +128,19 @@ class Decoder:
         masks: dict[tuple[int, int, int | None], torch.Tensor | None],
     ) -> torch.Tensor:
         shape = self.shape
-        queries = shape.heads * shape.head_dim
-        shared = shape.kv_heads * shape.head_dim
         normed = self._normed(x, block.norms["input_layernorm"])
-        q, k, v = torch.split(block.qkv(normed), [queries, shared, shared], dim=-1)
-        q = q.view(-1, shape.heads, shape.head_dim)
-        k = k.view(-1, shape.kv_heads, shape.head_dim)
+        mixture = block.qkv(normed).view(-1, shape.heads + 2 * shape.kv_heads, shape.head_dim)
+        qk, v = mixture.split([shape.heads + shape.kv_heads, shape.kv_heads], dim=1)
         if shape.has_qk_norm:
+            q, k = qk.split([shape.heads, shape.kv_heads], dim=1)
             q = self._normed(q, block.norms["q_norm"])
             k = self._normed(k, block.norms["k_norm"])
+            qk = torch.cat((q, k), dim=1)
         cos, sin = rotations[block.layer.rope]
-        q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+        q, k = _rotate(qk, cos, sin).split([shape.heads, shape.kv_heads], dim=1)
         keys, values = slab.keys[index], slab.values[index]
         keys[slots, :, positions] = k
-        values[slots, :, positions] = v.reshape(-1, shape.kv_heads, shape.head_dim)
+        values[slots, :, positions] = v
         mixed = torch.empty_like(q)
         at = 0
         for row in rows:
@@ -161,7 +160,7 @@ class Decoder:
                 enable_gqa=shape.heads != shape.kv_heads,
             )[0].transpose(0, 1)
             at += count
-        return mixed.reshape(-1, queries)
+        return mixed.reshape(-1, shape.heads * shape.head_dim)
 
     def _feed(self, block: _Block, x: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
         norms = block.norms
@@ -223,7 +222,7 @@ def _rotations(
 
 def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((-second, first), dim=-1) * sin
+    return (x * cos).addcmul_(torch.cat((-second, first), dim=-1), sin)
 
 
 def _mask(before: int, count: int, window: int | None) -> torch.Tensor | None:

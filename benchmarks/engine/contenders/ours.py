@@ -40,6 +40,8 @@ class Contestant:
         )
         self._loop = asyncio.new_event_loop()
         self._engine.start()
+        # As a server that has been hot for some seconds.
+        self._loop.run_until_complete(self._engine.pack())
         self._labels = LabelTree([self._engine.tokenizer.encode(word) for word in _LABELS])
 
     def prepare(self, system: str) -> None:

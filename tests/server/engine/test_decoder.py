@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.tiny_models import FAMILIES
+from support.tiny_models import FAMILIES, make_model
 from transformers import PreTrainedModel
 
 from tidegate.server.engine.batch import Row
 from tidegate.server.engine.checkpoint import Checkpoint
 from tidegate.server.engine.decoder import Decoder
-from tidegate.server.engine.linear import Linear, packed, plain
+from tidegate.server.engine.linear import Linear, as_stored, halved, packed, plain
 from tidegate.server.engine.shape import read_shape
 from tidegate.server.engine.slab import Slab
 
@@ -94,6 +94,52 @@ def test_a_recalled_prefix_goes_on_as_if_computed(
     torch.testing.assert_close(
         decoder.logits(hidden)[0], expected(model, PROMPT), atol=2e-4, rtol=2e-4
     )
+
+
+@pytest.fixture
+def in_sixteen_bits(tmp_path: Path) -> Callable[[str], tuple[Path, PreTrainedModel]]:
+    """A model as hubs have it, stored in bfloat16, and what its numbers say in FP32."""
+
+    def make(family: str) -> tuple[Path, PreTrainedModel]:
+        model = make_model(family, tmp_path).to(torch.bfloat16)
+        model.save_pretrained(tmp_path)
+        return tmp_path, model.float()
+
+    return make
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma3"])
+@pytest.mark.parametrize("kind", [as_stored, halved, packed, plain])
+def test_a_checkpoint_of_sixteen_bits_is_computed_in_fp32(
+    kind: Linear, family: str, in_sixteen_bits: Callable[[str], tuple[Path, PreTrainedModel]]
+) -> None:
+    folder, model = in_sixteen_bits(family)
+    decoder, slab = load(folder, kind)
+
+    hidden = decoder.hidden([Row(0, 0, tuple(PROMPT))], slab)
+
+    torch.testing.assert_close(
+        decoder.logits(hidden)[0], expected(model, PROMPT), atol=2e-4, rtol=2e-4
+    )
+
+
+def test_steps_go_on_while_products_are_exchanged(
+    in_sixteen_bits: Callable[[str], tuple[Path, PreTrainedModel]],
+) -> None:
+    """Token by token, one more block exchanged before each."""
+    folder, model = in_sixteen_bits("qwen2")
+    decoder, slab = load(folder, as_stored)
+    weights = Checkpoint(folder).weights()
+
+    decoder.hidden([Row(0, 0, tuple(PROMPT[:40]))], slab)
+    exchanged = 0
+    for at, _ in enumerate(decoder.repack(weights, halved), start=40):
+        exchanged += 1
+        hidden = decoder.hidden([Row(0, at, (PROMPT[at],))], slab)
+        torch.testing.assert_close(
+            decoder.logits(hidden)[0], expected(model, PROMPT[: at + 1]), atol=2e-4, rtol=2e-4
+        )
+    assert exchanged == 1 + len(decoder.shape.layers)
 
 
 def test_plain_products_answer_where_there_is_no_onednn(
