@@ -133,9 +133,6 @@ class Placement:
     def account(self, now: float) -> None:
         """Let time pass: for the floor, with what was in flight, and for the instances."""
         self._roster.settle(now)
-        for lane, share in self._shares.items():
-            if share.is_bounded:
-                share.forget(self._roster.capacity(lane, now), now)
         if self._rooms[Lane.CHAT]:
             self._floor.advance(now, self._flights.count(Lane.CHAT), self._contending)
         else:
@@ -152,8 +149,8 @@ class Placement:
             if end > now
         ]
         for lane, room in self._rooms.items():
-            grows_s = self._shares[lane].grows_s(self._flights.count(lane)) if room else None
-            due += [] if grows_s is None or grows_s <= now else [grows_s]
+            grows_s = self._shares[lane].grows_s(self._flights.count(lane)) if room else now
+            due += [grows_s] if grows_s > now else []
         if self._rooms[Lane.CHAT] and self._sentiment_goes_first:
             in_s = self._floor.due_in_s(self._flights.count(Lane.CHAT), self._contending)
             due += [] if in_s is None else [now + in_s]
@@ -186,7 +183,8 @@ class Placement:
         lane = waiter.lane
         is_anywhere = any(each.has_room(lane, now) for each in self._roster.eligible(lane, now))
         if not is_anywhere or waiter.refusals + 1 >= LOOKS:
-            self._shares[lane].refuse(self._flights.count(lane), self._service[lane].mean_s, now)
+            slots, service_s = self._roster.capacity(lane, now), self._service[lane].mean_s
+            self._shares[lane].refuse(slots, service_s, now)
 
     @property
     def _contending(self) -> int:
@@ -205,5 +203,8 @@ class Placement:
         return estimated_wait_s(ahead, self._slots(lane, now), self._service[lane].mean_s)
 
     def _slots(self, lane: Lane, now: float) -> float:
-        """How many calls of `lane` may be under way, our share of them if others take theirs."""
-        return min(self._roster.capacity(lane, now), self._shares[lane].allows(now))
+        """How many calls of `lane` come to be under way: all there is room for, or what we have if others take theirs."""
+        capacity = self._roster.capacity(lane, now)
+        if self._shares[lane].is_bounded(now):
+            return min(capacity, max(self._flights.count(lane), 1))
+        return capacity

@@ -617,7 +617,7 @@ def test_a_balancer_that_is_refused_everywhere_has_less_and_asks_again():
     sends = [story.offer() for _ in range(6)]
     (elsewhere,) = story.finish(sends.pop(), Outcome.REFUSED)
     assert story.finish(elsewhere, Outcome.REFUSED) == []
-    # Five are under way; a part of them is yielded: what ends is not replaced.
+    # Five are under way; what ends is not replaced.
     assert story.finish(sends.pop()) == []
     assert story.pool.in_flight == 4
     verdicts: list[object] = []
