@@ -118,6 +118,13 @@ def test_what_was_not_wanted_for_the_idle_time_is_stopped():
     assert story.launched == 1
 
 
+def test_calls_that_are_over_before_the_next_look_keep_the_last_one():
+    story = Story(replace(SETTINGS, minimum=0))
+    assert story.go(300, calls=0, arrived=1) == []
+    story.go(200, calls=0)
+    assert story.launched == 0
+
+
 def test_the_last_one_goes_cold_after_the_idle_time():
     story = Story(replace(SETTINGS, minimum=0))
     story.go(20, calls=1)
@@ -131,6 +138,31 @@ def test_a_hundred_calls_from_zero_start_one(more):
     story = Story(replace(SETTINGS, minimum=0), launched=0, hot=0)
     plans = story.go(1, calls=100, **more) + story.go(5, calls=100, **more)
     assert [plan.count for plan in plans] == [1]
+
+
+def test_those_that_waited_for_the_first_start_no_more_if_it_answers_them_at_once():
+    story = Story(replace(SETTINGS, minimum=0), launched=0, hot=0)
+    assert len(story.go(10, calls=100)) == 1
+    assert story.go(1, calls=100) == []
+    assert story.hot == 1
+    assert story.go(30, calls=2) == []
+
+
+def test_those_that_waited_for_the_first_and_go_on_waiting_start_one_more_and_then_raise_the_alarm():
+    story = Story(replace(SETTINGS, minimum=0), launched=0, hot=0)
+    story.go(11, calls=100)
+    (spill,) = story.go(5, calls=100)
+    assert spill.reason == "100 calls for 8 slots for 2 s; 1 -> 2"
+    (alarm,) = story.go(2, calls=100)
+    assert (alarm.was, alarm.count) == (2, 6)
+
+
+def test_one_that_is_lost_is_replaced_by_one_however_busy_it_was():
+    story = Story(replace(SETTINGS, minimum=0), launched=3, hot=3)
+    story.go(60, calls=16)
+    story.launched = story.hot = 0
+    (plan,) = story.go(1, calls=16)
+    assert plan.reason == "16 calls and nothing hot; 0 -> 1"
 
 
 def test_a_failed_start_is_tried_later_and_later():
