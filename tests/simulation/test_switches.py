@@ -17,6 +17,12 @@ FALLS = {
     Switch.HYSTERESIS: ("flicker", "degrade_switches"),
     Switch.EJECTION: ("black-hole", "sentiment_in_time"),
     Switch.EJECTION_GUARD: ("outage", "sentiment_in_time"),
+    Switch.SCHEDULE: ("nine-oclock", "sentiment_answered"),
+    Switch.SPILLOVER: ("spillover", "chat_wait_p99_s"),
+    Switch.ALARM: ("alarm", "chat_in_time"),
+    Switch.IDLE_TIME: ("now-and-then", "starts"),
+    Switch.BACK_OFF: ("broken-starts", "failed_starts"),
+    Switch.WAITING_ROOM: ("from-zero", "sentiment_in_time"),
 }
 
 
