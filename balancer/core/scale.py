@@ -151,6 +151,13 @@ class Scaler:
         if capacity and surges:
             state.alarm_until_s = now + settings.window_s
 
+    def follow(self, view: RoleView, now: float) -> None:
+        """Take in a look at a role of which another balancer decides: what runs is what is wanted.
+
+        In place of `plan`, so that whoever takes over stops nothing before the idle time.
+        """
+        self._states[view.role].wanted.learn(view.launched, now)
+
     def plan(self, view: RoleView, now: float, wall: datetime) -> Plan | None:
         """What should change after this look; None when nothing should. `wall` knows its time zone."""
         state, settings = self._states[view.role], self._states[view.role].settings

@@ -165,6 +165,18 @@ def test_one_that_is_lost_is_replaced_by_one_however_busy_it_was():
     assert plan.reason == "16 calls and nothing hot; 0 -> 1"
 
 
+def test_whoever_takes_over_stops_nothing_before_the_idle_time():
+    story = Story(launched=0, hot=0)
+    running = RoleView(Role.BOTH, 3, 0, 3, 0, 8, 1, 0, 0.0)
+    for now in range(1, 50):
+        story.scaler.observe(running, float(now))
+        story.scaler.follow(running, float(now))
+    story.launched, story.hot, story.now = 3, 3, 50.0
+    assert story.go(98, calls=1) == []
+    (plan,) = story.go(5, calls=1)
+    assert plan.count == 1
+
+
 def test_a_failed_start_is_tried_later_and_later():
     story = Story(replace(SETTINGS, minimum=0), launched=0, hot=0, start_s=None)
     begun = []
