@@ -126,6 +126,10 @@ def _draw_phases(axis: Any, run: Run) -> None:
         colors=_PHASES.values(),
         step="post",
     )
+    # Room for the legend.
+    axis.set_ylim(
+        0, 1.4 * max(sum(each.phases[phase] for phase in _PHASES) for each in run.samples)
+    )
     plans = run.scaling.decisions if run.scaling is not None else []
     axis.plot(
         [each.at_s for each in plans],

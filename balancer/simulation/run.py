@@ -20,8 +20,8 @@ from tidegate.balancer.simulation.sidecar import Sidecar
 from tidegate.balancer.simulation.switches import Switch, scaled_without
 
 SAMPLE_S = 1.0
-MOST_SAMPLES = 7200
-"""Of longer runs than this many seconds, samples are taken more rarely."""
+MOST_SAMPLES = 720
+"""Of longer runs than this many seconds, samples are taken more rarely: a picture has no more points."""
 LONGEST_END_S = 7200.0
 """Until the last waiting or running call is over: the longest wait and the longest deadline."""
 
