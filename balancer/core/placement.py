@@ -19,6 +19,7 @@ from tidegate.balancer.core.policy import Policy
 from tidegate.balancer.core.roster import Roster
 from tidegate.balancer.core.route import Random, least_outstanding
 from tidegate.balancer.core.share import Share
+from tidegate.balancer.core.short import ShortBudget
 from tidegate.balancer.core.verdict import Backlog
 from tidegate.balancer.core.work import work_of
 
@@ -49,12 +50,15 @@ class Placement:
         self._ready_s: dict[Role, float] = {}
         self._affinity = Affinity()
         self._floor = ChatFloor(policy.chat_share, policy.chat_share_window_s)
+        self._short = ShortBudget(policy.short_share)
 
     # What becomes of a call
 
     def instance_for(self, waiter: Waiter, now: float) -> Instance | None:
         """The instance that the call would go to now; None if there is no room for it."""
         lane = waiter.lane
+        if lane is Lane.DEGRADED and not self._short.allows:
+            return None
         if self._flights.count(lane) + 1 > self._shares[lane].allows(now):
             return None
         candidates = [each for each in self._roster.eligible(lane, now) if each.has_room(lane, now)]
@@ -133,6 +137,8 @@ class Placement:
     def account(self, now: float) -> None:
         """Let time pass: for the floor, with what was in flight, and for the instances."""
         self._roster.settle(now)
+        chats, short = self._flights.count(Lane.CHAT), self._flights.count(Lane.DEGRADED)
+        self._short.advance(now, chats, short)
         if self._rooms[Lane.CHAT]:
             self._floor.advance(now, self._flights.count(Lane.CHAT), self._contending)
         else:

@@ -44,6 +44,7 @@ class Settings(Table):
     degrade_enter_s: Wait = _USUAL.degrade_enter_s
     degrade_leave_s: Wait = _USUAL.degrade_leave_s
     degrade_dwell_s: Pause = _USUAL.degrade_dwell_s
+    short_share: Share = _USUAL.short_share
     retry_share: Share = _USUAL.retry_share
     retry_min: Places = _USUAL.retry_min
 
@@ -72,6 +73,7 @@ class Settings(Table):
             degrade_enter_s=self.degrade_enter_s,
             degrade_leave_s=self.degrade_leave_s,
             degrade_dwell_s=self.degrade_dwell_s,
+            short_share=self.short_share,
             retry_share=self.retry_share,
             retry_min=self.retry_min,
         )

@@ -34,6 +34,8 @@ class Switch(Enum):
     """Lost calls are sent again up to a share of the active ones."""
     DEGRADED = "degraded"
     """Chats that would wait long are answered in short."""
+    SHORT_BUDGET = "short-budget"
+    """Short answers take no more than a share of what full ones take."""
     HYSTERESIS = "hysteresis"
     """Short answers end at a lower wait than they begin, and never right after."""
     EJECTION = "ejection"
@@ -82,6 +84,8 @@ def without(policy: Policy, switches: frozenset[Switch]) -> Policy:
                 policy = replace(policy, retry_min=NEVER)
             case Switch.DEGRADED:
                 policy = replace(policy, degrade_enter_s=math.inf, degrade_leave_s=math.inf)
+            case Switch.SHORT_BUDGET:
+                policy = replace(policy, short_share=1.0)
             case Switch.HYSTERESIS:
                 enter_s = policy.degrade_enter_s
                 policy = replace(policy, degrade_leave_s=enter_s, degrade_dwell_s=0.0)

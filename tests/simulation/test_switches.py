@@ -14,6 +14,7 @@ FALLS = {
     Switch.EXACT_TIMER: ("queue-times", "timeout_error_p99_s"),
     Switch.RETRY_BUDGET: ("lossy", "sends_per_call"),
     Switch.DEGRADED: ("short-answers", "chat_answered"),
+    Switch.SHORT_BUDGET: ("short-beside-full", "goodput"),
     Switch.HYSTERESIS: ("flicker", "degrade_switches"),
     Switch.EJECTION: ("black-hole", "sentiment_in_time"),
     Switch.EJECTION_GUARD: ("outage", "sentiment_in_time"),

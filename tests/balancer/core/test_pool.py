@@ -441,9 +441,9 @@ def test_a_closed_pool_turns_away_what_waits_and_what_comes_and_finishes_the_res
     assert story.pool.in_flight == 0
 
 
-def backed_up(*registrations: Registration) -> Story:
+def backed_up(*registrations: Registration, policy: Policy | None = None) -> Story:
     """A story in which one chat runs for 12 s and a second would wait as long."""
-    story = Story(*registrations)
+    story = Story(*registrations, policy=policy)
     story.learn(CHAT, 12.0)
     story.pool.take_changes()
     return story
@@ -462,7 +462,7 @@ def test_a_chat_that_would_wait_too_long_is_answered_in_short_at_once():
 
 
 def test_a_short_answer_teaches_nothing_about_full_ones():
-    story = backed_up(hot("a", degraded=1))
+    story = backed_up(hot("a", degraded=1), policy=Policy(short_share=1.0))
     story.offer()
     for _ in range(64):
         story.finish(story.offer(), Outcome.DEGRADED, after_s=0.01)
@@ -474,6 +474,16 @@ def test_the_degraded_lane_has_a_bound_of_its_own_beyond_which_chats_wait():
     story.offer()
     assert story.offer().lane is DEGRADED
     assert isinstance(story.offer(), Wait)
+
+
+def test_short_answers_that_took_their_share_are_given_again_when_full_ones_took_more():
+    story = backed_up(hot("a", degraded=1), policy=Policy(short_share=0.1))
+    story.offer()
+    short = story.offer()
+    assert story.finish(short, Outcome.DEGRADED, after_s=1.0) == []
+    assert isinstance(story.offer(), Wait)
+    story.now += 10.0
+    assert story.offer().lane is DEGRADED
 
 
 def test_a_caller_who_declines_a_short_answer_is_shed_with_a_hint():
