@@ -96,6 +96,13 @@ class BalancerSettings(BaseSettings):
         le=3600,
         description="Estimated wait of a chat, in seconds, at which full answers are back.",
     )
+    short_share: float = Field(
+        0.04,
+        ge=0,
+        le=1,
+        description="Share of the slot-seconds of full answers that short ones may take; 1 is as many as "
+        "instances have slots for.",
+    )
     slow_start_s: float = Field(
         30.0,
         ge=0,

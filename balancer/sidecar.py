@@ -70,6 +70,7 @@ def policy_of(settings: BalancerSettings) -> Policy:
         chat_share=settings.chat_share,
         degrade_enter_s=settings.degrade_enter_s,
         degrade_leave_s=settings.degrade_leave_s,
+        short_share=settings.short_share,
         slow_start_s=settings.slow_start_s,
     )
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 FIRST_S = 0.05
 """About one short classification: the soonest that a slot is likely to be free again."""
-LONGEST_S = 1.0
-"""The interval of the health check: by then a draining instance is known to be one."""
+LONGEST_S = 0.2
+"""How often a lane as a whole asks again is for its share to say (see share.py). With a second here the balancer that has
+calls there, whose ends lift the hold, found free slots before the others did."""
 
 
 @dataclass(slots=True)

@@ -13,12 +13,13 @@ from tidegate.balancer.core.change import Change
 from tidegate.balancer.core.estimate import ServiceTime, estimated_wait_s
 from tidegate.balancer.core.flights import Flight, Flights
 from tidegate.balancer.core.floor import ChatFloor
-from tidegate.balancer.core.instance import Instance
+from tidegate.balancer.core.instance import Instance, Role
 from tidegate.balancer.core.lanes import Waiter, WaitingRoom
 from tidegate.balancer.core.policy import Policy
 from tidegate.balancer.core.roster import Roster
 from tidegate.balancer.core.route import Random, least_outstanding
 from tidegate.balancer.core.share import Share
+from tidegate.balancer.core.short import ShortBudget
 from tidegate.balancer.core.verdict import Backlog
 from tidegate.balancer.core.work import work_of
 
@@ -46,14 +47,18 @@ class Placement:
         self._pace = {lane: ServiceTime() for lane in Lane}
         self._shares = {lane: Share() for lane in Lane}
         self._pressed_until_s = dict.fromkeys(Lane, 0.0)
+        self._ready_s: dict[Role, float] = {}
         self._affinity = Affinity()
         self._floor = ChatFloor(policy.chat_share, policy.chat_share_window_s)
+        self._short = ShortBudget(policy.short_share)
 
     # What becomes of a call
 
     def instance_for(self, waiter: Waiter, now: float) -> Instance | None:
         """The instance that the call would go to now; None if there is no room for it."""
         lane = waiter.lane
+        if lane is Lane.DEGRADED and not self._short.allows:
+            return None
         if self._flights.count(lane) + 1 > self._shares[lane].allows(now):
             return None
         candidates = [each for each in self._roster.eligible(lane, now) if each.has_room(lane, now)]
@@ -80,6 +85,7 @@ class Placement:
             # Who has to wait is one of several, also when it is the only one so far.
             needs_s=self.needs_s(lane, 0 if has_room else len(room) + 1, now),
             in_flight=self._flights.count(lane),
+            ready_s=self.ready_s(lane, now),
         )
 
     def backlog(self, lane: Lane, now: float) -> Backlog:
@@ -107,6 +113,21 @@ class Placement:
         """Take in that a call of `lane` was turned away for want of room: for a while, others may be."""
         self._pressed_until_s[lane] = now + self._service[lane].mean_s
 
+    def note_ready(self, role: Role, ready_s: float | None) -> None:
+        """Take in when the next instance of `role` is expected to be hot; None: none is coming."""
+        if ready_s is None:
+            self._ready_s.pop(role, None)
+        else:
+            self._ready_s[role] = ready_s
+
+    def ready_s(self, lane: Lane, now: float) -> float | None:
+        """When the next instance that serves `lane` is expected to be hot; None: none is coming.
+
+        One that is late is expected at any moment.
+        """
+        due = [ready_s for role, ready_s in self._ready_s.items() if role.serves(lane)]
+        return max(min(due), now) if due else None
+
     def drain_s(self, lane: Lane, now: float) -> float:
         """How long `lane` needs for each call that it takes up; 0 when nothing is known."""
         return estimated_wait_s(0, self._slots(lane, now), self._service[lane].mean_s)
@@ -116,9 +137,8 @@ class Placement:
     def account(self, now: float) -> None:
         """Let time pass: for the floor, with what was in flight, and for the instances."""
         self._roster.settle(now)
-        for lane, share in self._shares.items():
-            if share.is_bounded:
-                share.forget(self._roster.capacity(lane, now), now)
+        chats, short = self._flights.count(Lane.CHAT), self._flights.count(Lane.DEGRADED)
+        self._short.advance(now, chats, short)
         if self._rooms[Lane.CHAT]:
             self._floor.advance(now, self._flights.count(Lane.CHAT), self._contending)
         else:
@@ -135,8 +155,8 @@ class Placement:
             if end > now
         ]
         for lane, room in self._rooms.items():
-            grows_s = self._shares[lane].grows_s(self._flights.count(lane)) if room else None
-            due += [] if grows_s is None or grows_s <= now else [grows_s]
+            grows_s = self._shares[lane].grows_s(self._flights.count(lane)) if room else now
+            due += [grows_s] if grows_s > now else []
         if self._rooms[Lane.CHAT] and self._sentiment_goes_first:
             in_s = self._floor.due_in_s(self._flights.count(Lane.CHAT), self._contending)
             due += [] if in_s is None else [now + in_s]
@@ -169,7 +189,8 @@ class Placement:
         lane = waiter.lane
         is_anywhere = any(each.has_room(lane, now) for each in self._roster.eligible(lane, now))
         if not is_anywhere or waiter.refusals + 1 >= LOOKS:
-            self._shares[lane].refuse(self._flights.count(lane), self._service[lane].mean_s, now)
+            slots, service_s = self._roster.capacity(lane, now), self._service[lane].mean_s
+            self._shares[lane].refuse(slots, service_s, now)
 
     @property
     def _contending(self) -> int:
@@ -181,10 +202,15 @@ class Placement:
         return bool(self._rooms[Lane.SENTIMENT]) and not self._floor.is_due
 
     def _wait_s(self, lane: Lane, ahead: int, now: float) -> float:
+        if not self._roster.serving(lane):
+            return (self.ready_s(lane, now) or now) - now
         if not ahead and any(each.has_room(lane, now) for each in self._roster.eligible(lane, now)):
             return 0.0
         return estimated_wait_s(ahead, self._slots(lane, now), self._service[lane].mean_s)
 
     def _slots(self, lane: Lane, now: float) -> float:
-        """How many calls of `lane` may be under way, our share of them if others take theirs."""
-        return min(self._roster.capacity(lane, now), self._shares[lane].allows(now))
+        """How many calls of `lane` come to be under way: all there is room for, or what we have if others take theirs."""
+        capacity = self._roster.capacity(lane, now)
+        if self._shares[lane].is_bounded(now):
+            return min(capacity, max(self._flights.count(lane), 1))
+        return capacity

@@ -71,6 +71,8 @@ class RoleView:
     waiting: int
     estimated_wait_s: float
     turned_away: int = 0
+    arrived: int = 0
+    """Calls that came since the last look: those that are over before the next one show nowhere else."""
 
     @property
     def starting(self) -> int:
@@ -106,7 +108,10 @@ class _RoleState:
         self.hot: int | None = None
         self.full_since_s: float | None = None
         self.alarm_until_s = -math.inf
+        self.known_from_s = -math.inf
+        """From when on calls tell what there is to do; before this they are those that waited for the first."""
         self.pin: int | None = None
+        self.pinned = ""
 
 
 class Scaler:
@@ -123,12 +128,16 @@ class Scaler:
             state.wanted.learn(view.launched, now)
             state.hot = view.hot
         became_hot = max(view.hot - state.hot, 0)
+        if became_hot and not state.hot:
+            state.long, state.short = Window(settings.window_s), Window(settings.alarm_window_s)
+            state.known_from_s = now + settings.alarm_window_s
         state.warm_up.note(view.starting, became_hot, now)
         state.hot = view.hot
         if became_hot:
             state.back_off.succeed()
-        state.long.learn(view.demand, now)
-        state.short.learn(view.demand, now)
+        if now >= state.known_from_s:
+            state.long.learn(view.demand, now)
+            state.short.learn(view.demand, now)
         capacity = view.hot * view.slots
         is_full = view.hot > 0 and (
             view.demand >= capacity * settings.spill_share
@@ -138,8 +147,16 @@ class Scaler:
             state.full_since_s = None
         elif state.full_since_s is None:
             state.full_since_s = now
-        if capacity and state.short.mean(now) >= capacity * settings.alarm_share:
+        surges = state.short.mean(now) >= capacity * settings.alarm_share
+        if capacity and surges:
             state.alarm_until_s = now + settings.window_s
+
+    def follow(self, view: RoleView, now: float) -> None:
+        """Take in a look at a role of which another balancer decides: what runs is what is wanted.
+
+        In place of `plan`, so that whoever takes over stops nothing before the idle time.
+        """
+        self._states[view.role].wanted.learn(view.launched, now)
 
     def plan(self, view: RoleView, now: float, wall: datetime) -> Plan | None:
         """What should change after this look; None when nothing should. `wall` knows its time zone."""
@@ -183,9 +200,22 @@ class Scaler:
         warm_up = self._states[role].warm_up
         return None if warm_up.oldest_s is None else max(warm_up.oldest_s + warm_up.expected_s, now)
 
-    def pin(self, role: Role, minimum: int | None) -> None:
+    def could_be_ready_s(self, role: Role, now: float) -> float | None:
+        """When a call that comes now and finds nothing hot will find one: the next, or the one that it causes.
+
+        None when none may be started. While starts fail, the next try is what counts.
+        """
+        state = self._states[role]
+        if state.warm_up.oldest_s is not None:
+            return self.ready_s(role, now)
+        if not state.settings.maximum:
+            return None
+        return max(state.back_off.until_s, now) + state.warm_up.expected_s
+
+    def pin(self, role: Role, minimum: int | None, why: str = "pinned") -> None:
         """Keep at least so many, whatever happens, but no more than the maximum; None lets go."""
         self._states[role].pin = minimum
+        self._states[role].pinned = why
 
     def _wanted(self, state: _RoleState, view: RoleView, now: float) -> tuple[int, str]:
         """How many the load wants, and why."""
@@ -194,15 +224,21 @@ class Scaler:
         long, short = state.long.mean(now), state.short.mean(now)
         wanted = math.ceil(long / per_instance - 1e-9)
         why = f"{long:.1f} slots in use over {settings.window_s:g} s"
-        if wanted <= 1 and not view.demand:
+        if wanted <= 1 and not view.demand and not view.arrived:
             # How long the last one stays is the idle time's to say, and not the window's.
             wanted, why = 0, "nothing to do"
+        elif not wanted:
+            wanted, why = 1, "calls come"
         if now < state.alarm_until_s and (sudden := math.ceil(short / per_instance)) > wanted:
             wanted = sudden
             why = f"alarm: {short:.1f} slots wanted over {settings.alarm_window_s:g} s"
-        if not view.hot and view.demand:
+        if not view.hot:
             # However many come at once: how much they need shows when one is hot.
-            wanted, why = 1, f"{view.demand} calls and nothing hot"
+            wanted, why = 0, "nothing to do"
+            if view.demand:
+                wanted, why = 1, f"{view.demand} calls and nothing hot"
+        elif now < state.known_from_s:
+            wanted, why = 1, "the first one answers those that waited"
         spills_after_s = min(settings.spill_after_s, state.warm_up.expected_s / 2.0)
         since_s = state.full_since_s
         if since_s is not None and now - since_s >= spills_after_s and view.hot + 1 > wanted:
@@ -218,7 +254,7 @@ class Scaler:
         if entry is not None and entry.count > floor:
             floor, why = entry.count, f"schedule {entry.cron!r} {entry.zone}"
         if state.pin is not None and state.pin > floor:
-            floor, why = state.pin, f"pinned to {state.pin}"
+            floor, why = state.pin, f"{state.pinned} to {state.pin}"
         return floor, why
 
 

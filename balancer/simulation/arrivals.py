@@ -89,13 +89,17 @@ class Daily(Table):
 
 
 class Flash(Table):
-    """A steady rate, and a crowd that comes at once and leaves slowly, halving every `fades_s`."""
+    """A steady rate, and a crowd that comes at once and leaves slowly, halving every `fades_s`.
+
+    It comes once, or again every `every_s`: 86,400 for a rush at the same time each day.
+    """
 
     pattern: Literal["flash"]
     rate: Rate
     peak: Rate
     begins_s: Moment
     fades_s: Annotated[float, Field(gt=0, le=1e6)]
+    every_s: Annotated[float, Field(gt=0, le=1e7)] | None = None
 
     @model_validator(mode="after")
     def _is_a_crowd(self) -> "Flash":
@@ -112,7 +116,10 @@ class Flash(Table):
         """Calls a second at `now`."""
         if now < self.begins_s:
             return self.rate
-        left = math.exp2(-(now - self.begins_s) / self.fades_s)
+        since_s = now - self.begins_s
+        if self.every_s is not None:
+            since_s %= self.every_s
+        left = math.exp2(-since_s / self.fades_s)
         return self.rate + (self.peak - self.rate) * left
 
 
@@ -152,13 +159,17 @@ class Trace(Table):
 Arrivals = Annotated[Poisson | Steps | Daily | Flash | Trace, Field(discriminator="pattern")]
 
 
-def moments(arrivals: Poisson | Steps | Daily | Flash | Trace, rng: Random) -> Iterator[float]:
-    """When calls arrive, in order; without end but for a recorded trace or a rate of 0."""
+def moments(
+    arrivals: Poisson | Steps | Daily | Flash | Trace, rng: Random, until_s: float
+) -> Iterator[float]:
+    """When calls arrive before `until_s`, in order."""
     if isinstance(arrivals, Trace):
-        yield from arrivals.moments()
+        yield from (at_s for at_s in arrivals.moments() if at_s < until_s)
         return
     now, highest = 0.0, arrivals.highest
     while highest > 0:
         now += rng.expovariate(highest)
+        if now >= until_s:
+            return
         if rng.random() * highest < arrivals.rate_at(now):
             yield now

@@ -3,7 +3,7 @@
 Knows nothing about what the balancers decide or why.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from typing_extensions import assert_never
@@ -35,19 +35,24 @@ class Crowd:
         self._sidecars = sidecars
         self._clock = clock
         # Streams of their own: what a balancer decides changes no arrival and no size.
-        self._moments = moments(traffic.arrivals, Random(rng.random()))
+        self._arrivals = Random(rng.random())
+        self._moments: Iterator[float] = iter(())
         self._sizes = Random(rng.random())
         self._habits = Random(rng.random())
         self._visits = visits
         self._manner = traffic.manner
 
     def come(self, until_s: float) -> None:
-        """Put the next arrival on the clock, and so on until `until_s`."""
-        at_s = next(self._moments, None)
-        if at_s is not None and at_s < until_s:
-            self._clock.at(at_s, Rank.CALL, lambda: self._arrive(until_s))
+        """Put the first arrival on the clock, and so on until `until_s`."""
+        self._moments = moments(self._traffic.arrivals, self._arrivals, until_s)
+        self._await_next()
 
-    def _arrive(self, until_s: float) -> None:
+    def _await_next(self) -> None:
+        at_s = next(self._moments, None)
+        if at_s is not None:
+            self._clock.at(at_s, Rank.CALL, self._arrive)
+
+    def _arrive(self) -> None:
         now, traffic = self._clock.now_s, self._traffic
         work = self._engine.work(
             traffic.lane,
@@ -57,7 +62,7 @@ class Crowd:
         visit = Visit(traffic.lane, work, self._manner, now, now + self._manner.deadline_s)
         self._visits.append(visit)
         self._attempt(visit)
-        self.come(until_s)
+        self._await_next()
 
     def _attempt(self, visit: Visit) -> None:
         now, habits = self._clock.now_s, self._habits

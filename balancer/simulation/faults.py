@@ -21,11 +21,11 @@ class _Fault(Table):
     at_s: Annotated[float, Field(ge=0, le=1e7)]
     for_s: Annotated[float, Field(ge=0, le=1e7)] = 0.0
     instances: tuple[Annotated[int, Field(ge=0)], ...] | None = None
-    """By number, from 0; all of them when none is named."""
+    """By number, from 0, of those that run all the time; all of them when none is named."""
 
     def arm(self, registry: Registry) -> None:
         """Put begin and end of the fault on the clock."""
-        clock, entries = registry.clock, registry.entries
+        clock, entries = registry.clock, registry.permanent
         struck = entries if self.instances is None else [entries[each] for each in self.instances]
         clock.at(self.at_s, Rank.CALL, lambda: self.begin(struck, registry))
         if self.for_s:
@@ -146,8 +146,8 @@ class Join(_Fault):
     kind: Literal["join"]
 
     def arm(self, registry: Registry) -> None:  # noqa: D102
-        for each in self.instances or range(len(registry.entries)):
-            registry.entries[each].is_listed = False
+        for each in self.instances or range(len(registry.permanent)):
+            registry.permanent[each].is_listed = False
         super().arm(registry)
 
     def begin(self, struck: list[Entry], registry: Registry) -> None:  # noqa: D102
@@ -182,7 +182,7 @@ class Chaos(_Fault):
 
     def arm(self, registry: Registry) -> None:  # noqa: D102
         rng = registry.rng
-        everyone = range(len(registry.entries))
+        everyone = range(len(registry.permanent))
         for _ in range(self.count):
             at_s = self.at_s + rng.random() * self.for_s
             told: dict[str, Any] = {

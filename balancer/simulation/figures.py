@@ -13,6 +13,7 @@ from tidegate.balancer.simulation.recovery import recovery_s, served
 from tidegate.balancer.simulation.result import Result as Run
 from tidegate.balancer.simulation.visit import OnShed, Result, Visit
 
+HOUR_S = 3600.0
 LATE = 0.25
 """The last quarter of a run: by then everything is expected to be over."""
 
@@ -31,7 +32,8 @@ def figures(run: Run) -> dict[str, float]:
     found["goodput"] = sum(found[f"{lane.value}_goodput"] for lane in QUEUES)
     found["in_time"] = _share(visit.is_in_time for visit in measured)
     found["p95_s"] = percentile(_times_s(measured), 0.95)
-    return found | _pool_figures(run) | _retry_figures(measured) | _recovery_figures(run)
+    found |= _pool_figures(run) | _retry_figures(measured) | _recovery_figures(run)
+    return found | _scale_figures(run)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -134,6 +136,21 @@ def _recovery_figures(run: Run) -> dict[str, float]:
         "recovery_after_queue_s": max(recovered_s - queue_ends_s, 0.0)
         if queue_ends_s < math.inf
         else math.inf,
+    }
+
+
+def _scale_figures(run: Run) -> dict[str, float]:
+    """Instance-hours over the whole run; what runs all the time, where nothing is started."""
+    always = sum(run.scenario.permanent.values())
+    if run.scaling is None:
+        hours = always * run.scenario.duration_s / HOUR_S
+        return {"instance_hours": hours, "starts": 0.0, "failed_starts": 0.0, "plans": 0.0}
+    launcher = run.scaling.launcher
+    return {
+        "instance_hours": launcher.hours.total_s / HOUR_S,
+        "starts": launcher.begun,
+        "failed_starts": launcher.failed,
+        "plans": len(run.scaling.decisions),
     }
 
 

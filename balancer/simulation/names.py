@@ -35,6 +35,10 @@ _OF_ALL = (
     "recovery_after_queue_s",
     "unevenness",
     "degrade_switches",
+    "instance_hours",
+    "starts",
+    "failed_starts",
+    "plans",
 )
 NAMES = (*(f"{lane.value}_{name}" for lane in QUEUES for name in _OF_A_LANE), *_OF_ALL)
 """Every figure that a gate can name."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.balancer.core.call import QUEUES, Lane
+from tidegate.balancer.core.instance import Phase
 from tidegate.balancer.simulation.figures import percentile
 from tidegate.balancer.simulation.result import Result as Run
 from tidegate.balancer.simulation.visit import Result, Visit
@@ -23,6 +24,7 @@ _ENDS = {
     Result.CANCELLED: "#adb5bd",
     Result.FAILED: "#212529",
 }
+_PHASES = {Phase.HOT: "#e76f51", Phase.WARMING: "#e9c46a", Phase.DRAINING: "#adb5bd"}
 
 
 class PlotError(Exception):
@@ -40,15 +42,18 @@ def plot(run: Run, path: Path) -> None:
     mpl.rcParams["svg.hashsalt"] = run.scenario.title
     # Words stay words: smaller, and can be searched.
     mpl.rcParams["svg.fonttype"] = "none"
-    figure = Figure(figsize=(9, 11), layout="constrained")
-    axes = figure.subplots(4, 1, sharex=True)
+    panels = 4 if run.scaling is None else 5
+    figure = Figure(figsize=(9, 2.75 * panels), layout="constrained")
+    axes = figure.subplots(panels, 1, sharex=True)
     figure.suptitle(run.scenario.title)
     step_s = run.scenario.duration_s / POINTS
     _draw_load(axes[0], run, step_s)
     _draw_ends(axes[1], run, step_s)
     _draw_waits(axes[2], run, step_s)
     _draw_lanes(axes[3], run)
-    axes[3].set_xlabel("seconds")
+    if run.scaling is not None:
+        _draw_phases(axes[4], run)
+    axes[-1].set_xlabel("seconds")
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.set_xlim(0, run.scenario.duration_s)
@@ -108,6 +113,33 @@ def _draw_lanes(axis: Any, run: Run) -> None:
         waits = [sample.waits[lane] for sample in run.samples]
         if any(waits):
             axis.plot(moments, waits, color=_COLOURS[lane], ls=":", label=f"{lane.value}, waiting")
+
+
+def _draw_phases(axis: Any, run: Run) -> None:
+    """Instances by phase, and a mark for each plan at the count that it wanted."""
+    axis.set_ylabel("instances")
+    moments = [sample.at_s for sample in run.samples]
+    axis.stackplot(
+        moments,
+        *([sample.phases[phase] for sample in run.samples] for phase in _PHASES),
+        labels=[phase.value for phase in _PHASES],
+        colors=_PHASES.values(),
+        step="post",
+    )
+    # Room for the legend.
+    axis.set_ylim(
+        0, 1.4 * max(sum(each.phases[phase] for phase in _PHASES) for each in run.samples)
+    )
+    plans = run.scaling.decisions if run.scaling is not None else []
+    axis.plot(
+        [each.at_s for each in plans],
+        [each.plan.count for each in plans],
+        color="#212529",
+        ls="",
+        marker=".",
+        ms=4,
+        label="planned",
+    )
 
 
 def _windows(step_s: float) -> list[float]:

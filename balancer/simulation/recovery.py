@@ -23,18 +23,22 @@ def recovery_s(
     """
     before = served(visits, *calm_s)
     windows = int((end_s - disturbed_until_s) / WINDOW_S)
-    bad = [
-        number
-        for number in range(windows)
-        if _served_in(visits, disturbed_until_s, number) < AS_BEFORE * before
-    ]
+    shares = _served_by_window(visits, disturbed_until_s, windows)
+    bad = [number for number, share in enumerate(shares) if share < AS_BEFORE * before]
     if not bad:
         return 0.0
     return math.inf if bad[-1] == windows - 1 else (bad[-1] + 1) * WINDOW_S
 
 
-def _served_in(visits: Sequence[Visit], from_s: float, number: int) -> float:
-    return served(visits, from_s + number * WINDOW_S, from_s + (number + 1) * WINDOW_S)
+def _served_by_window(visits: Sequence[Visit], from_s: float, windows: int) -> list[float]:
+    """What `served` says of each window, in one pass over the calls."""
+    work_s, served_s = [0.0] * windows, [0.0] * windows
+    for visit in visits:
+        number = int((visit.born_s - from_s) // WINDOW_S)
+        if 0 <= number < windows:
+            work_s[number] += visit.work.total_s
+            served_s[number] += visit.work.total_s if visit.is_in_time else 0.0
+    return [had_s / all_s if all_s else 1.0 for had_s, all_s in zip(served_s, work_s, strict=True)]
 
 
 def served(visits: Sequence[Visit], begin_s: float, end_s: float) -> float:

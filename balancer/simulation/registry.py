@@ -18,12 +18,16 @@ SPREAD_S = 0.05
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One registered instance. `is_listed` is False before it has started for the first time."""
+    """One registered instance. `is_listed` is False before it has started for the first time, and while it is cold.
+
+    A permanent one is there from the beginning, and nobody stops it.
+    """
 
     machine: Machine
     role: Role
     phase: Phase = Phase.HOT
     is_listed: bool = True
+    is_permanent: bool = True
 
     @property
     def registration(self) -> Registration:
@@ -44,9 +48,13 @@ class Registry:
         self._notice_s = notice_s
 
     @property
-    def hot(self) -> int:
-        """Instances that are hot, as the registry knows."""
-        return sum(each.is_listed and each.phase is Phase.HOT for each in self.entries)
+    def permanent(self) -> list[Entry]:
+        """Those that are there from the beginning."""
+        return [each for each in self.entries if each.is_permanent]
+
+    def count(self, phase: Phase) -> int:
+        """Instances of that phase, as the registry knows."""
+        return sum(each.is_listed and each.phase is phase for each in self.entries)
 
     def publish(self) -> None:
         """Tell every balancer the whole list, unless the registry is stale."""
@@ -62,6 +70,11 @@ class Registry:
     def declare(self, entry: Entry, phase: Phase) -> None:
         """The instance says itself where it stands; known at once."""
         entry.is_listed, entry.phase = True, phase
+        self.publish()
+
+    def remove(self, entry: Entry) -> None:
+        """The instance takes itself off the list; known at once."""
+        entry.is_listed = False
         self.publish()
 
     def check(self, entry: Entry, phase: Phase) -> None:

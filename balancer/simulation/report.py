@@ -8,10 +8,14 @@ from rich.console import Console
 from rich.table import Table
 
 from tidegate.balancer.core.call import QUEUES
+from tidegate.balancer.simulation.figures import HOUR_S
 from tidegate.balancer.simulation.gate import Judgement, Standing
 from tidegate.balancer.simulation.result import Result as Run
+from tidegate.balancer.simulation.scaling import Decision
 from tidegate.balancer.simulation.visit import Result
 
+MOST_PLANS = 24
+"""Of more, the first and the last are shown; --json has them all."""
 _COLOURS = {Standing.MET: "green", Standing.FLOOR: "yellow", Standing.MISSED: "red"}
 
 
@@ -23,6 +27,8 @@ def show(run: Run, found: dict[str, float], judged: list[Judgement], repeat: str
         console.print(run.scenario.story, highlight=False)
     console.print(_lanes(found))
     console.print(_books(found))
+    if run.scaling is not None:
+        console.print(_plans(run.scaling.decisions))
     if judged:
         console.print(_gates(judged))
     for sidecar in run.sidecars:
@@ -39,6 +45,16 @@ def as_json(run: Run, found: dict[str, float], judged: list[Judgement], repeat: 
             "seed": run.seed,
             "repeat": repeat,
             "figures": {name: _number(value) for name, value in found.items()},
+            "plans": [
+                {
+                    "at_s": _number(each.at_s),
+                    "role": each.plan.role.value,
+                    "was": each.plan.was,
+                    "count": each.plan.count,
+                    "reason": each.plan.reason,
+                }
+                for each in (run.scaling.decisions if run.scaling is not None else ())
+            ],
             "gates": [
                 {
                     "gate": str(each.gate),
@@ -50,6 +66,30 @@ def as_json(run: Run, found: dict[str, float], judged: list[Judgement], repeat: 
         },
         indent=2,
     )
+
+
+def _plans(decisions: list[Decision]) -> Table:
+    """The first and the last plans, which say why each was made."""
+    table = Table("at", "role", "plan")
+    half = MOST_PLANS // 2
+    shown = decisions if len(decisions) <= MOST_PLANS else decisions[:half]
+    for each in shown:
+        table.add_row(_moment(each.at_s), each.plan.role.value, each.plan.reason)
+    if len(decisions) > MOST_PLANS:
+        table.add_row("", "", f"and {len(decisions) - MOST_PLANS} more")
+        for each in decisions[-half:]:
+            table.add_row(_moment(each.at_s), each.plan.role.value, each.plan.reason)
+    return table
+
+
+def _moment(at_s: float) -> str:
+    """Time since the start: "1 d 08:59:43", or seconds within the first hour."""
+    if at_s < HOUR_S:
+        return f"{at_s:.1f} s"
+    minutes, seconds = divmod(int(at_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours:02}:{minutes:02}:{seconds:02}"
 
 
 def _number(value: float) -> float | None:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tidegate.balancer.core.call import Lane
+from tidegate.balancer.core.instance import Phase
 from tidegate.balancer.simulation.machine import Machine
+from tidegate.balancer.simulation.scaling import Scaling
 from tidegate.balancer.simulation.scenario import Scenario
 from tidegate.balancer.simulation.sidecar import Sidecar
 from tidegate.balancer.simulation.visit import Visit
@@ -17,7 +19,7 @@ class Sample:
     at_s: float
     waits: Mapping[Lane, int]
     in_flight: Mapping[Lane, int]
-    hot: int
+    phases: Mapping[Phase, int]
 
     @property
     def waiting(self) -> int:
@@ -35,3 +37,5 @@ class Result:
     samples: list[Sample] = field(default_factory=list)
     sidecars: list[Sidecar] = field(default_factory=list)
     machines: list[Machine] = field(default_factory=list)
+    scaling: Scaling | None = None
+    """What was started and stopped, if anything was."""

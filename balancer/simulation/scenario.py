@@ -12,9 +12,11 @@ from pydantic import Field, field_validator, model_validator
 from tidegate.balancer.core.call import QUEUES, Lane
 from tidegate.balancer.core.instance import Role
 from tidegate.balancer.core.policy import LanePolicy, Policy
+from tidegate.balancer.scale_settings import ScaleSettings
 from tidegate.balancer.simulation.arrivals import Arrivals, Flash, Steps
 from tidegate.balancer.simulation.faults import Fault
 from tidegate.balancer.simulation.gate import Gate
+from tidegate.balancer.simulation.starts import Slots, Starts
 from tidegate.balancer.simulation.switches import Switch
 from tidegate.balancer.simulation.table import Table
 from tidegate.balancer.simulation.visit import Manner, OnShed
@@ -42,6 +44,7 @@ class Settings(Table):
     degrade_enter_s: Wait = _USUAL.degrade_enter_s
     degrade_leave_s: Wait = _USUAL.degrade_leave_s
     degrade_dwell_s: Pause = _USUAL.degrade_dwell_s
+    short_share: Share = _USUAL.short_share
     retry_share: Share = _USUAL.retry_share
     retry_min: Places = _USUAL.retry_min
 
@@ -70,28 +73,17 @@ class Settings(Table):
             degrade_enter_s=self.degrade_enter_s,
             degrade_leave_s=self.degrade_leave_s,
             degrade_dwell_s=self.degrade_dwell_s,
+            short_share=self.short_share,
             retry_share=self.retry_share,
             retry_min=self.retry_min,
         )
 
 
-class Instances(Table):
-    """A group of like instances."""
+class Instances(Slots):
+    """A group of like instances that run all the time."""
 
     count: Annotated[int, Field(ge=1, le=10_000)]
     role: Role = Role.BOTH
-    sentiment_slots: Annotated[int, Field(ge=1, le=1024)] = 16
-    chat_slots: Annotated[int, Field(ge=1, le=256)] = 8
-    degraded_slots: Annotated[int, Field(ge=0, le=1024)] = 2
-
-    @property
-    def slots(self) -> dict[Lane, int]:
-        """Slots by lane."""
-        return {
-            Lane.SENTIMENT: self.sentiment_slots,
-            Lane.CHAT: self.chat_slots,
-            Lane.DEGRADED: self.degraded_slots,
-        }
 
 
 class Traffic(Table):
@@ -136,7 +128,12 @@ class Scenario(Table):
     without: frozenset[Switch] = frozenset()
     settings: Settings = Settings()
     engine: Engine = Engine()
-    instances: tuple[Instances, ...] = Field(min_length=1)
+    instances: tuple[Instances, ...] = ()
+    scale: dict[Role, ScaleSettings] = Field(default_factory=dict)
+    """The rules of each role whose instances are started and stopped, by the names that they have for the balancer."""
+    starts: Starts = Starts()
+    look_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """How often the scaler looks."""
     traffic: tuple[Traffic, ...] = Field(min_length=1)
     faults: tuple[Fault, ...] = ()
     gates: tuple[Gate, ...] = ()
@@ -147,6 +144,8 @@ class Scenario(Table):
             raise ValueError(
                 f"warm_up_s: {self.warm_up_s:g} leaves nothing of duration_s, {self.duration_s:g}"
             )
+        if not self.instances and not self.scale:
+            raise ValueError("instances: there are none, and no [scale.ROLE] starts any")
         count = sum(group.count for group in self.instances)
         for number, fault in enumerate(self.faults):
             if fault.at_s >= self.duration_s:
@@ -164,9 +163,18 @@ class Scenario(Table):
             if name in names[:number]:
                 raise ValueError(f"traffic.{number}.name: {name!r} is taken by another kind")
         for each in self.traffic:
-            if not any(group.role.serves(each.lane) for group in self.instances):
+            roles = [*(group.role for group in self.instances), *self.scale]
+            if not any(role.serves(each.lane) for role in roles):
                 raise ValueError(f"traffic: {each.name!r}: no instance serves {each.lane.value}")
         return self
+
+    @property
+    def permanent(self) -> dict[Role, int]:
+        """Instances of each role that run all the time."""
+        counts = dict.fromkeys(Role, 0)
+        for group in self.instances:
+            counts[group.role] += group.count
+        return counts
 
     @property
     def disturbance_s(self) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from random import Random
 from typing_extensions import assert_never
 
 from tidegate.balancer.core.call import Call, Outcome
-from tidegate.balancer.core.instance import Registration
+from tidegate.balancer.core.instance import Registration, Role
 from tidegate.balancer.core.policy import Policy
 from tidegate.balancer.core.pool import Pool
 from tidegate.balancer.core.verdict import Send, Shed, Verdict, Wait
@@ -59,6 +59,8 @@ class Sidecar:
         self._listing: tuple[Registration, ...] = ()
         self.degrade_switches = 0
         self._out_until_s: dict[str, float] = {}
+        self.on_cold: Callable[[], None] = lambda: None
+        """Told of each call that finds nothing hot."""
         if Switch.EXACT_TIMER in switches:
             clock.at(SWEEP_S, Rank.TIME, self._sweep)
 
@@ -94,8 +96,18 @@ class Sidecar:
         self.witness.see_time(now)
         verdict = self.pool.offer(call, now)
         self.witness.see_offer(call, verdict, now)
+        if not isinstance(verdict, Send) and not any(
+            each.serves(call.lane) for each in self.pool.instances
+        ):
+            self.on_cold()
         self._apply((verdict,))
         return call
+
+    def note_ready(self, role: Role, ready_s: float | None) -> None:
+        """Hear when the next instance of `role` is expected to be hot; None: none is coming."""
+        now = self._clock.now_s
+        self.witness.see_time(now)
+        self._apply(self.pool.note_ready(role, ready_s, now))
 
     def leave(self, call: Call, outcome: Outcome) -> None:
         """The caller hangs up, or its deadline has passed. Does nothing if the call is over."""

@@ -63,6 +63,22 @@ def test_a_wrong_command_line_is_one_line_and_exit_code_2(capsys, arguments, tol
     assert said.startswith("tidegate-balancer simulate: ")
 
 
+def test_what_is_started_is_told_with_its_reason(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "starts.svg"
+    simulate(["from-zero", "--plot", str(picture)])
+    assert "nothing hot; 0 -> 1" in capsys.readouterr().out
+    assert ">warming</text>" in picture.read_text("utf-8")
+    simulate(["from-zero", "--json"])
+    plan = json.loads(capsys.readouterr().out)["plans"][0]
+    assert (plan["role"], plan["was"], plan["count"]) == ("both", 0, 1)
+
+
+def test_of_many_plans_the_first_and_the_last_are_shown(capsys):
+    simulate(["now-and-then", "--set", 'without=["idle-time"]'])
+    assert "more" in capsys.readouterr().out
+
+
 def test_help_teaches(capsys):
     with pytest.raises(SystemExit) as ending:
         simulate(["--help"])

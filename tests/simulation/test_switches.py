@@ -14,9 +14,16 @@ FALLS = {
     Switch.EXACT_TIMER: ("queue-times", "timeout_error_p99_s"),
     Switch.RETRY_BUDGET: ("lossy", "sends_per_call"),
     Switch.DEGRADED: ("short-answers", "chat_answered"),
+    Switch.SHORT_BUDGET: ("short-beside-full", "goodput"),
     Switch.HYSTERESIS: ("flicker", "degrade_switches"),
     Switch.EJECTION: ("black-hole", "sentiment_in_time"),
     Switch.EJECTION_GUARD: ("outage", "sentiment_in_time"),
+    Switch.SCHEDULE: ("nine-oclock", "sentiment_answered"),
+    Switch.SPILLOVER: ("spillover", "chat_wait_p99_s"),
+    Switch.ALARM: ("alarm", "chat_in_time"),
+    Switch.IDLE_TIME: ("now-and-then", "starts"),
+    Switch.BACK_OFF: ("broken-starts", "failed_starts"),
+    Switch.WAITING_ROOM: ("from-zero", "sentiment_in_time"),
 }
 
 
