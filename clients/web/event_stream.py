@@ -29,7 +29,7 @@ class EventStream:
         self,
         events: AsyncGenerator[Event, None],
         headers: Mapping[str, str],
-        closing: asyncio.Event | None = None,
+        closing: asyncio.Event,
     ) -> None:
         self._events = events
         self._closing = closing
@@ -45,16 +45,18 @@ class EventStream:
         """Send everything, or what there is until the browser goes."""
         headers = [(key.encode(), value.encode()) for key, value in self._headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        tasks = [asyncio.ensure_future(self._write(send)), asyncio.ensure_future(_gone(receive))]
-        if self._closing is not None:
-            tasks.append(asyncio.ensure_future(_set(self._closing)))
+        tasks: list[asyncio.Future[object]] = [
+            asyncio.ensure_future(self._write(send)),
+            asyncio.ensure_future(_gone(receive)),
+            asyncio.ensure_future(self._closing.wait()),
+        ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        writing, leaving = tasks[:2]
+        writing, leaving, _ = tasks
         if not writing.cancelled():
             writing.result()
         elif leaving.cancelled():
@@ -94,7 +96,3 @@ async def _finish(send: Send) -> None:
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _set(event: asyncio.Event) -> None:
-    await event.wait()

@@ -39,7 +39,8 @@ class Gateway:
     """The ASGI side of one balancer.
 
     names: host names beside localhost and addresses under which browsers may come.
-    closing: ends what would go on for ever, so that the process can stop.
+    closing: ends what would go on for ever, so that the process can stop. hurrying: ends the
+    replies that are being written, too.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Gateway:
         say: Say,
     ) -> None:
         self.closing = asyncio.Event()
+        self.hurrying = asyncio.Event()
         self._balancer = balancer
         self._limits = limits or Limits()
         self._say = say
@@ -103,7 +105,7 @@ class Gateway:
         except InvalidInput as error:
             return _json(error_event(error, call_id).fields, 400)
         events = self._guarded(self._answer(asking, request, call_id), call_id)
-        return EventStream(events, {"x-request-id": call_id})
+        return EventStream(events, {"x-request-id": call_id}, self.hurrying)
 
     def _answer(
         self, asking: Asking, request: Request, call_id: str

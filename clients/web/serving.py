@@ -67,23 +67,28 @@ def server_of(gateway: Gateway) -> Server:
             server_header=False,
             proxy_headers=False,
             limit_concurrency=_CONNECTIONS,
-            timeout_graceful_shutdown=GRACE_S,
+            # Not reached: the gateway ends its streams before.
+            timeout_graceful_shutdown=GRACE_S + 5,
         ),
-        gateway.closing,
+        gateway,
     )
 
 
 class Server(uvicorn.Server):
     """uvicorn's server, which tells the gateway that it stops, and ends with exit code 0."""
 
-    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
         super().__init__(config)
-        self._closing = closing
+        self._gateway = gateway
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let replies end, and end what would not."""
-        self._closing.set()
-        await super().shutdown(sockets)
+        self._gateway.closing.set()
+        hurry = asyncio.get_running_loop().call_later(GRACE_S, self._gateway.hurrying.set)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            hurry.cancel()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -99,5 +104,6 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     def _on_signal(self) -> None:
-        self.force_exit = self.should_exit
+        if self.should_exit:
+            self._gateway.hurrying.set()
         self.should_exit = True

@@ -191,9 +191,11 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
     async def JudgeAndReply(self, request, context):  # noqa: N802
         await self._arrive("JudgeAndReply", request, context)
         yield chat_pb2.JudgeAndReplyResponse(sentiment=classified())
-        async for delta in self._write(request.text, context):
+        text = request.text or request.turns[-1].content
+        async for delta in self._write(text, context):
             yield chat_pb2.JudgeAndReplyResponse(delta=delta)
-        yield chat_pb2.JudgeAndReplyResponse(end=ended())
+        if not self.leave_out_end:
+            yield chat_pb2.JudgeAndReplyResponse(end=ended())
 
     async def _write(self, text: str, context: grpc.aio.ServicerContext) -> AsyncIterator[str]:
         for delta in self.deltas:

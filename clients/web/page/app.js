@@ -26,11 +26,7 @@ function drawHealth() {
 
 function isDark() {
   const { look } = document.documentElement.dataset;
-  return look ? look === "dark" : document.querySelector(".skip").addEventListener("click", (event) => {
-  event.preventDefault();
-  byId(location.hash === "#fleet" ? "fleet" : "input").focus();
-});
-matchMedia("(prefers-color-scheme: dark)").matches;
+  return look ? look === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
 function drawSwitches() {
@@ -64,6 +60,10 @@ byId("look").addEventListener("click", () => {
   document.documentElement.dataset.look = look;
   try { localStorage.setItem("tidegate.look", look); } catch { /* for this time only */ }
   drawSwitches();
+});
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId(location.hash === "#fleet" ? "fleet" : "input").focus();
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawSwitches);
 watch.addEventListener("change", drawHealth);

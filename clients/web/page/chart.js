@@ -81,9 +81,9 @@ function traced(samples, figure, x, y) {
   return { path, area };
 }
 
-/** A round number at or above: 1, 2, 5, 10, 20, … */
+/** A round number at or above; 1 for a chart of nothing. */
 function ceiling(value) {
-  if (value <= 0.5) return value <= 0.2 ? (value > 0 ? 0.2 : 1) : 0.5;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value);
+  if (value <= 0) return 1;
+  const power = 10 ** Math.max(-1, Math.floor(Math.log10(value)));
+  return [1, 2, 3, 4, 6, 8, 10].map((step) => step * power).find((step) => step >= value * 0.999) ?? value;
 }

@@ -3,7 +3,7 @@
 
 import { Chart } from "./chart.js";
 import { byId, el, say } from "./dom.js";
-import { Series, spanMs } from "./series.js";
+import { Series } from "./series.js";
 import { number, onLanguage, t } from "./words.js";
 
 const phases = ["hot", "warming", "draining", "cold", "unspecified", "gone"];
@@ -17,7 +17,7 @@ export class FleetView {
   #known = new Map();
   #charts = [
     new Chart("chartGoodput", [{ name: "full", figure: "full", tone: "a" }, { name: "degradedCount", figure: "degraded", tone: "b" }, { name: "shed", figure: "shed", tone: "c" }]),
-    new Chart("chartLoad", [{ name: "inFlight", figure: "inFlight", tone: "a" }, { name: "slots", figure: "slots", tone: "b" }]),
+    new Chart("chartLoad", [{ name: "chat", figure: "loadChat", tone: "a" }, { name: "sentiment", figure: "loadSentiment", tone: "b" }]),
     new Chart("chartWait", [{ name: "chat", figure: "waitChat", tone: "a" }, { name: "sentiment", figure: "waitSentiment", tone: "b" }]),
     new Chart("chartDepth", [{ name: "chat", figure: "depthChat", tone: "a" }, { name: "sentiment", figure: "depthSentiment", tone: "b" }]),
   ];
@@ -38,7 +38,7 @@ export class FleetView {
     this.#drawTiles(fleet);
     this.#drawInstances();
     if (!fleet) return;
-    const source = [t("source", { version: fleet.version, discovery: fleet.discovery })];
+    const source = [t("source", { version: fleet.version, discovery: t(fleet.discovery) ?? fleet.discovery })];
     if (fleet.worker) source.push(t("worker", { worker: fleet.worker }));
     say(byId("source"), source.join(" · "));
     keyed(byId("lanes"), fleet.lanes.map((lane) => [lane.lane, lane]), drawLane);
@@ -69,7 +69,7 @@ export class FleetView {
   }
 
   #drawCharts() {
-    for (const each of this.#charts) each.draw(this.#series.samples, Date.now(), spanMs);
+    for (const each of this.#charts) each.draw(this.#series.samples, Date.now(), this.#series.spanMs);
   }
 
   #drawTiles(fleet) {
@@ -162,8 +162,8 @@ function drawLane(node, lane) {
   node.className = "lane";
   node.replaceChildren(
     el("h3", {}, t(lane.lane) ?? lane.lane),
-    el("p", { class: "now" }, [t("depth", { count: number(lane.depth) }), lane.wait_s > 0.05 ? t("wait", { value: number(lane.wait_s, 1) }) : t("noWait")].join(" · ")),
-    el("dl", { class: "counts" }, [["offered", "offered"], ...ends].map(([count, name]) =>
+    el("p", { class: "now" }, [t("offered", { count: number(lane.counts.offered) }), t("depth", { count: number(lane.depth) }), lane.wait_s > 0.05 ? t("wait", { value: number(lane.wait_s, 1) }) : t("noWait")].join(" · ")),
+    el("dl", { class: "counts" }, ends.map(([count, name]) =>
       el("div", {}, el("dt", {}, t(name)), el("dd", {}, number(lane.counts[count]))))),
     el("h4", {}, t("sheds")),
     reasons.length

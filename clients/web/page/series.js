@@ -1,7 +1,7 @@
 // Keeps the last minutes of what the fleet view draws, and makes rates of counts.
 // Knows nothing about drawing.
 
-export const spanMs = 5 * 60 * 1000;
+const spanMs = 5 * 60 * 1000;
 const windowMs = 5000;
 const gapMs = 3500;
 
@@ -16,6 +16,12 @@ export class Series {
     if (last && atMs - last.atMs > gapMs) this.samples.push({ atMs: last.atMs + 1 });
     this.samples.push(fleet ? { atMs, ...this.#figures(atMs, fleet) } : { atMs });
     while (this.samples[0].atMs < atMs - spanMs - gapMs) this.samples.shift();
+  }
+
+  /** How much of the span there is something to draw of: whole minutes, at most all of it. */
+  get spanMs() {
+    const ageMs = this.samples.length ? this.latest.atMs - this.samples[0].atMs : 0;
+    return Math.min(spanMs, Math.ceil(Math.max(1, ageMs) / 60000) * 60000);
   }
 
   get latest() {
@@ -39,8 +45,14 @@ export class Series {
       full: rate("full"), degraded: rate("degraded"), shed: rate("shed"),
       waitSentiment: lane("sentiment")?.wait_s, waitChat: lane("chat")?.wait_s,
       depthSentiment: lane("sentiment")?.depth, depthChat: lane("chat")?.depth,
-      inFlight: fleet.instances.reduce((all, each) => all + each.in_flight, 0),
-      slots: hot.reduce((all, each) => all + each.slots, 0),
+      loadSentiment: load(hot, "sentiment"), loadChat: load(hot, "chat"),
     };
   }
+}
+
+/** The share of a lane's slots that is taken, in percent; nothing where nobody serves it. */
+function load(instances, lane) {
+  const loads = instances.flatMap((each) => each.lanes.filter((one) => one.lane === lane));
+  const slots = loads.reduce((all, each) => all + each.slots, 0);
+  return slots ? (100 * loads.reduce((all, each) => all + each.in_flight, 0)) / slots : null;
 }
