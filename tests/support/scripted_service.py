@@ -111,6 +111,7 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
         self.refusals: deque[Refusal] = deque()
         self.refuse_after_first: Refusal | None = None
         self.leave_out_end = False
+        self.watched_to_no_end = False
         self.hanging = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.deltas = ["你好", "，世界"]
@@ -216,6 +217,8 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
             status = self._status()
             status.instances[0].phase = phase
             yield status
+        if self.watched_to_no_end:
+            await asyncio.Event().wait()
 
     async def Drain(self, request, context):  # noqa: N802
         await self._arrive("Drain", request, context)

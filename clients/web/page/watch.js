@@ -44,15 +44,19 @@ export class Watch extends EventTarget {
     while (!signal.aborted) {
       let lost = "gateway";
       try {
+        // Whoever began to tell was there; what ends in silence after that is the balancer's stream.
         for await (const [name, fields] of eventsOf("/api/fleet", { signal })) {
           if (name === "fleet") {
             delayMs = firstDelayMs;
+            lost = "balancer";
             this.#tell(fields, null);
           } else if (name === "error") {
             lost = "balancer";
           }
         }
-      } catch { /* told below: the gateway is away */ }
+      } catch {
+        lost = "gateway";
+      }
       if (signal.aborted) return;
       this.#tell(null, lost);
       // Spread out, so that many tabs don't come back in one moment.
