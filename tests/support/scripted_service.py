@@ -112,6 +112,7 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
         self.refuse_after_first: Refusal | None = None
         self.leave_out_end = False
         self.watched_to_no_end = False
+        self.scales: list[fleet_pb2.ScaleStatus] = []
         self.hanging = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.deltas = ["你好", "，世界"]
@@ -254,6 +255,8 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
             ],
             discovery="static",
             version="0.1.0",
+            scales=self.scales,
+            is_leading=True,
         )
 
 

@@ -17,6 +17,8 @@ from support.gateway import running_gateway
 from support.npm import installed
 from support.scripted_service import Refusal, Service, invalid, running_service, shed
 
+from tidegate.v1 import fleet_pb2
+
 # One browser for all: its objects belong to the loop in which it was started.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -187,6 +189,20 @@ async def test_the_back_button_goes_between_the_views(site: Site, browser: Brows
         await expect(page.locator("#talk")).to_be_hidden()
         await page.go_back()
         await expect(page.locator(".reply")).to_have_text("你好，世界")
+
+
+async def test_the_scalers_decisions_are_shown_with_their_reasons(
+    site: Site, browser: Browser
+) -> None:
+    async with opened(browser, f"{site.url}#fleet") as page:
+        await expect(page.locator("#scaler")).to_contain_text("不启动也不停止实例")
+    scale = fleet_pb2.ScaleStatus(role=fleet_pb2.ROLE_BOTH, launched=2, minimum=1, maximum=4)
+    scale.decisions.add(before=1, after=2, reason="8 calls for 4 slots for 2 s; 1 -> 2")
+    site.service.scales.append(scale)
+    async with opened(browser, f"{site.url}#fleet") as page:
+        await expect(page.locator("#scaler h3")).to_have_text("两者：运行 2 个（1–4）")
+        await expect(page.locator("#scaler li")).to_contain_text("1 → 2")
+        await expect(page.locator("#scaler li")).to_contain_text("8 calls for 4 slots for 2 s")
 
 
 async def test_the_language_follows_the_browser_and_then_what_was_chosen(
