@@ -7,12 +7,14 @@ import { number, t } from "./words.js";
 const width = 320;
 const height = 96;
 
-/** lines: [{ name, figure, tone }]; `figure` is the sample's field, `tone` one of a, b, c. */
+/** lines: [{ name, figure, tone }]; `figure` is the sample's field, `tone` one of a, b, c. `most` fixes the scale. */
 export class Chart {
   #lines;
   #title;
+  #most;
 
-  constructor(title, lines) {
+  constructor(title, lines, most = null) {
+    this.#most = most;
     this.#title = title;
     this.heading = el("h3", {});
     this.top = el("span", { class: "scale" });
@@ -41,7 +43,7 @@ export class Chart {
     say(this.heading, t(this.#title));
     say(this.from, t("ago", { value: spanMs / 60000 }));
     say(this.until, t("now"));
-    const most = ceiling(Math.max(0, ...samples.flatMap((each) => this.#lines.map((line) => each[line.figure] ?? 0))));
+    const most = this.#most ?? ceiling(Math.max(0, ...samples.flatMap((each) => this.#lines.map((line) => each[line.figure] ?? 0))));
     say(this.top, number(most, most < 1 ? 1 : 0));
     const x = (atMs) => ((atMs - nowMs) / spanMs + 1) * width;
     const y = (value) => (1 - value / most) * (height - 3) + 1.5;

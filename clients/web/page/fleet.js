@@ -17,7 +17,7 @@ export class FleetView {
   #known = new Map();
   #charts = [
     new Chart("chartGoodput", [{ name: "full", figure: "full", tone: "a" }, { name: "degradedCount", figure: "degraded", tone: "b" }, { name: "shed", figure: "shed", tone: "c" }]),
-    new Chart("chartLoad", [{ name: "chat", figure: "loadChat", tone: "a" }, { name: "sentiment", figure: "loadSentiment", tone: "b" }]),
+    new Chart("chartLoad", [{ name: "chat", figure: "loadChat", tone: "a" }, { name: "sentiment", figure: "loadSentiment", tone: "b" }], 100),
     new Chart("chartWait", [{ name: "chat", figure: "waitChat", tone: "a" }, { name: "sentiment", figure: "waitSentiment", tone: "b" }]),
     new Chart("chartDepth", [{ name: "chat", figure: "depthChat", tone: "a" }, { name: "sentiment", figure: "depthSentiment", tone: "b" }]),
   ];

@@ -10,6 +10,9 @@ import { faceOf, number, onLanguage, t } from "./words.js";
 const mostTries = 3;
 const ticksMs = 200;
 
+/** Whether this view is the one that is seen: nothing scrolls under somebody who looks at the other. */
+const isSeen = () => location.hash !== "#fleet";
+
 export class Talk {
   #conversation = new Conversation();
   #views = new Map();
@@ -40,7 +43,7 @@ export class Talk {
     for (const exchange of this.#conversation.exchanges) this.#view(exchange);
     onLanguage(() => this.#redraw());
     this.#measure();
-    if (this.#conversation.exchanges.length) scrollTo(0, document.body.scrollHeight);
+    if (isSeen() && this.#conversation.exchanges.length) scrollTo(0, document.body.scrollHeight);
   }
 
   /** What the gateway allows. */
@@ -96,7 +99,7 @@ export class Talk {
     const running = { exchange, controller, startedMs: performance.now() };
     this.#running = running;
     exchange.state = "waiting";
-    this.#draw(exchange, true);
+    this.#draw(exchange, exchange === this.#conversation.exchanges.at(-1));
     let outcome;
     try {
       outcome = await this.#follow(exchange, running);
@@ -219,7 +222,7 @@ export class Talk {
     const isAtEnd = innerHeight + scrollY >= document.body.scrollHeight - 80;
     (this.#views.get(exchange) ?? this.#view(exchange)).draw();
     this.#drawState();
-    if (isNew || isAtEnd) scrollTo(0, document.body.scrollHeight);
+    if (isSeen() && (isNew || isAtEnd)) scrollTo(0, document.body.scrollHeight);
   }
 
   #redraw() {
@@ -252,6 +255,8 @@ export class Talk {
     say(byId("count"), isTooLong ? t("tooLong", { most, count: number(characters(value.trim())) }) : isNear ? t("count", { most, count: number(characters(value)) }) : "");
     set(this.#input, { "aria-invalid": isTooLong ? "true" : null });
     set(byId("send"), { disabled: isTooLong || !value.trim() });
+    // Most browsers do it themselves, whatever the size of the text.
+    if (CSS.supports("field-sizing", "content")) return;
     style.height = "auto";
     style.height = `${this.#input.scrollHeight}px`;
   }
