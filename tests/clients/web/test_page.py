@@ -136,6 +136,17 @@ async def test_waiting_for_a_retry_can_be_given_up(site: Site, browser: Browser)
         assert sum(seen.method == "JudgeAndReply" for seen in site.service.seen) == 1
 
 
+async def test_stopping_cancels_a_call_from_which_nothing_more_comes(
+    site: Site, browser: Browser
+) -> None:
+    async with opened(browser, site.url) as page:
+        await ask(page, "hang")
+        await expect(page.locator(".reply")).to_have_text("你好")
+        await page.keyboard.press("Escape")
+        await asyncio.wait_for(site.service.cancelled.wait(), 3)
+        await expect(page.locator(".exchange")).to_have_attribute("data-state", "stopped")
+
+
 async def test_a_conversation_goes_on_with_what_was_said_and_its_name(
     site: Site, browser: Browser
 ) -> None:
