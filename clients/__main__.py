@@ -21,6 +21,7 @@ from tidegate.clients.commands.fleet import fleet
 from tidegate.clients.commands.judge import judge
 from tidegate.clients.commands.status import status
 from tidegate.clients.commands.up import up
+from tidegate.clients.commands.web import web
 
 app = typer.Typer(
     name="tidegate",
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (classify, chat, judge, status, up, bench):
+for command in (classify, chat, judge, status, up, web, bench):
     app.command(epilog=options.EPILOG)(command)
 app.add_typer(fleet)
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import sysconfig
 from importlib.metadata import distributions
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -35,13 +36,19 @@ def test_every_folder_with_code_is_a_package_of_the_wheel() -> None:
 
 def test_nothing_is_installed_outside_of_the_name_space() -> None:
     installed = distributions(name="tidegate", path=[sysconfig.get_paths()["purelib"]])
-    files = next((one.files for one in installed), None)
-    if not files:
+    listed = next((one.files for one in installed), None)
+    if not listed:
         pytest.skip("runs against an installed wheel; this is a checkout on the path")
 
-    tops = {path.parts[0] for path in files if path.suffix == ".py"}
+    tops = {path.parts[0] for path in listed if path.suffix == ".py"}
 
     assert {"tidegate"} == tops
+
+
+def test_the_files_of_the_web_page_are_installed() -> None:
+    installed = {path.name for path in (files("tidegate.clients.web") / "page").iterdir()}
+
+    assert installed == {path.name for path in (ROOT / "clients" / "web" / "page").iterdir()}
 
 
 @pytest.mark.parametrize("module", ["tidegate.clients", "tidegate.balancer.__main__"])

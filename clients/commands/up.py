@@ -16,7 +16,14 @@ import typer
 
 from tidegate.clients.commands.failure import ExitCode, say
 from tidegate.clients.commands.options import DEFAULT_ADDRESS
-from tidegate.clients.local.plan import BUNDLED, Plan, is_simulated, missing_extra
+from tidegate.clients.local.plan import (
+    BUNDLED,
+    DEFAULT_WEB_PORT,
+    Plan,
+    is_simulated,
+    missing_extra,
+    missing_web_extra,
+)
 from tidegate.clients.local.ports import free_ports, is_free
 from tidegate.clients.local.registry import (
     DEFAULT_PORT,
@@ -59,22 +66,39 @@ def up(
         Path | None,
         typer.Option("--cache-dir", file_okay=False, help="Where the model is kept once loaded."),
     ] = None,
+    web_port: Annotated[
+        int | None,
+        typer.Option(
+            "--web-port",
+            min=1,
+            max=65535,
+            help=f"The web page's port. [default: {DEFAULT_WEB_PORT}, or a free one if that is in use]",
+        ),
+    ] = None,
+    no_web: Annotated[bool, typer.Option("--no-web", help="Leave the web page out.")] = False,
 ) -> None:
     """Start a whole service on this machine.
 
-    A balancer, model servers and, where it is found, a Consul dev agent. Runs until Ctrl-C or SIGTERM (exit code 0) or until one of its processes dies (1), and
+    A balancer, model servers, a web page and, where it is found, a Consul dev agent. Runs until Ctrl-C or SIGTERM (exit code 0) or until one of its processes dies (1), and
     leaves none of them behind.
     """
     if consul not in {"auto", "off"} and urlsplit(consul).scheme not in {"http", "https"}:
         _refuse(f"--consul: {consul!r} is not auto, off or a URL", ExitCode.INPUT)
     if not is_free(port):
         _refuse(f"port {port} is in use; --port takes another")
+    if web_port is not None and not is_free(web_port):
+        _refuse(f"port {web_port} is in use; --web-port takes another")
     extra = missing_extra(model)
     if extra is not None:
         _refuse(f'the model server is not installed: python -m pip install "{extra}"')
     if consul not in {"auto", "off"} and not answers(consul):
         _refuse(f"no Consul answers at {consul}", ExitCode.UNAVAILABLE)
-    spare_1, spare_2, spare_3, *server_ports = free_ports(3 + servers)
+    page_is_missing = None if no_web else missing_web_extra()
+    spare_1, spare_2, spare_3, spare_web, *server_ports = free_ports(4 + servers)
+    if no_web or page_is_missing:
+        web_port = None
+    elif web_port is None:
+        web_port = DEFAULT_WEB_PORT if is_free(DEFAULT_WEB_PORT) else spare_web
     registry = chosen(
         consul,
         Surroundings(
@@ -84,7 +108,9 @@ def up(
             spare_ports=(spare_1, spare_2, spare_3),
         ),
     )
-    plan = Plan(model, port, tuple(server_ports), profiles, cache_dir)
+    plan = Plan(model, port, tuple(server_ports), profiles, cache_dir, web_port)
+    if page_is_missing:
+        _tell(f'without the web page: python -m pip install "{page_is_missing}" adds it')
     _tell(f"instances are found through {registry.said}")
     exit_code = asyncio.run(
         serve(plan, registry, _tell, lambda took_s: _welcome(plan, registry, took_s))
@@ -103,6 +129,7 @@ def _welcome(plan: Plan, registry: Registry, took_s: float) -> None:
         f"  balancer   {plan.balancer_address}",
         *(f"  server     {address}" for address in plan.server_addresses),
         f"  instances  {registry.said}",
+        *([] if plan.web_port is None else [f"  web page   http://localhost:{plan.web_port}/"]),
         *(
             ["  SIMULATED  no model is loaded: labels and replies mean nothing"]
             if is_simulated(plan.model)

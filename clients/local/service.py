@@ -16,6 +16,7 @@ from tidegate.clients.errors import TidegateError
 from tidegate.clients.fleet import Phase
 from tidegate.clients.local.child import Child
 from tidegate.clients.local.plan import Plan
+from tidegate.clients.local.ports import is_free
 from tidegate.clients.local.registry import Registry, answers
 from tidegate.clients.local.supervisor import Supervisor
 
@@ -64,11 +65,15 @@ async def _serve(
             return _exit_code(stop)
     await supervisor.start(*plan.servers(registry.url))
     await supervisor.start(plan.balancer(registry.url))
+    await supervisor.start(*plan.page())
     say("loading the model; the first start also unpacks or downloads it")
     async with AsyncClient(plan.balancer_address, timeout_s=2.0, attempts=1) as client:
         hot = _until(lambda: _is_hot(client, plan), say, "the model is loading")
         if not await _reached(hot, supervisor, stop, say):
             return _exit_code(stop)
+    page = _until(lambda: _listens(plan.web_port), say, "the web page is starting")
+    if not await _reached(page, supervisor, stop, say):
+        return _exit_code(stop)
     on_ready(loop.time() - started_s)
     await _reached(stop.wait(), supervisor, stop, say)
     return _exit_code(stop)
@@ -98,6 +103,11 @@ async def _is_hot(client: AsyncClient, plan: Plan) -> bool:
             for each in fleet.instances
         )
     return False
+
+
+async def _listens(port: int | None) -> bool:
+    """Whether somebody listens there; nobody has to where there is no port."""
+    return port is None or not is_free(port)
 
 
 async def _until(condition: Callable[[], Awaitable[bool]], say: Say, meanwhile: str) -> None:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import asyncio
+import signal
 from pathlib import Path
 
 import pytest
 from support.shell import Shell
+
+from tidegate.clients.local.ports import free_ports
 
 
 async def test_a_port_in_use_is_said_before_anything_starts(shell: Shell) -> None:
@@ -11,6 +15,31 @@ async def test_a_port_in_use_is_said_before_anything_starts(shell: Shell) -> Non
     done = await shell.run("up", "--port", port)
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == f"tidegate: port {port} is in use; --port takes another\n"
+
+
+async def test_a_page_port_in_use_is_said_before_anything_starts(shell: Shell) -> None:
+    port = shell.address.split(":")[1]
+    done = await shell.run("up", "--port", "50997", "--web-port", port)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == f"tidegate: port {port} is in use; --web-port takes another\n"
+
+
+async def test_a_service_without_the_web_extra_comes_up_and_says_so(
+    shell: Shell, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['uvicorn'] = None\n")
+    shell.environment["PYTHONPATH"] = str(tmp_path)
+    port = str(free_ports(1)[0])
+    process = await shell.start("up", "--model", "simulated", "--consul", "off", "--port", port)
+    assert process.stdout is not None
+    lines = [(await asyncio.wait_for(process.stdout.readline(), 60)).decode() for _ in range(6)]
+    process.send_signal(signal.SIGTERM)
+    _, err = await asyncio.wait_for(process.communicate(), 40)
+    assert process.returncode == 0
+    assert lines[0].startswith("Ready")
+    assert not any("web page" in line for line in lines)
+    assert 'without the web page: python -m pip install "tidegate[web]" adds it' in err.decode()
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,8 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
         self.refusals: deque[Refusal] = deque()
         self.refuse_after_first: Refusal | None = None
         self.leave_out_end = False
+        self.watched_to_no_end = False
+        self.scales: list[fleet_pb2.ScaleStatus] = []
         self.hanging = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.deltas = ["你好", "，世界"]
@@ -191,9 +193,11 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
     async def JudgeAndReply(self, request, context):  # noqa: N802
         await self._arrive("JudgeAndReply", request, context)
         yield chat_pb2.JudgeAndReplyResponse(sentiment=classified())
-        async for delta in self._write(request.text, context):
+        text = request.text or request.turns[-1].content
+        async for delta in self._write(text, context):
             yield chat_pb2.JudgeAndReplyResponse(delta=delta)
-        yield chat_pb2.JudgeAndReplyResponse(end=ended())
+        if not self.leave_out_end:
+            yield chat_pb2.JudgeAndReplyResponse(end=ended())
 
     async def _write(self, text: str, context: grpc.aio.ServicerContext) -> AsyncIterator[str]:
         for delta in self.deltas:
@@ -214,6 +218,8 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
             status = self._status()
             status.instances[0].phase = phase
             yield status
+        if self.watched_to_no_end:
+            await asyncio.Event().wait()
 
     async def Drain(self, request, context):  # noqa: N802
         await self._arrive("Drain", request, context)
@@ -249,6 +255,8 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
             ],
             discovery="static",
             version="0.1.0",
+            scales=self.scales,
+            is_leading=True,
         )
 
 

@@ -30,12 +30,16 @@ def python(name: str, code: str) -> Command:
 @dataclass(frozen=True, slots=True)
 class SleepingPlan(Plan):
     server_code: str = SLEEP
+    page_code: str = SLEEP
 
     def servers(self, consul_url: str | None) -> list[Command]:
         return [python(f"the server at {each}", self.server_code) for each in self.server_addresses]
 
     def balancer(self, consul_url: str | None) -> Command:
         return python("the balancer", SLEEP)
+
+    def page(self) -> list[Command]:
+        return [] if self.web_port is None else [python("the web page", self.page_code)]
 
 
 def _heard(line: str) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from support.envoy import envoy_hop
 from support.instances import NOT_SERVING, SERVING, PlayedInstance
+from support.npm import installed
 from support.sidecars import Front, front
 from support.waiting import eventually
 
@@ -62,31 +62,11 @@ async def ask_from_python(port: int, path: str) -> Ending:
 @pytest.fixture(scope="session")
 def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stock client for Node, installed once; kept between runs if TIDEGATE_TEST_CACHE says so."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("no npm: the stock client for Node is not tried")
+    if shutil.which("node") is None:
+        pytest.skip("no node: the stock client for Node is not tried")
     kept = os.environ.get("TIDEGATE_TEST_CACHE")
     folder = Path(kept) / "node" if kept else tmp_path_factory.mktemp("node")
-    if not (folder / "node_modules" / "@grpc" / "proto-loader").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _install(npm, folder)
-    return folder / "node_modules"
-
-
-def _install(npm: str, folder: Path) -> None:
-    """Fetch the stock client; a registry that can't be reached is no fault of what is tested."""
-    command = [
-        *(npm, "install", "--no-audit", "--no-fund", "--ignore-scripts"),
-        # npm waits five minutes for a connection that hangs; a second try takes a second.
-        *("--fetch-timeout=10000", "--fetch-retries=4", "--fetch-retry-mintimeout=500"),
-        *("--prefix", str(folder), *PACKAGES),
-    ]
-    try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm did not fetch the stock client for Node within 90 s")
-    if ended.returncode:
-        pytest.skip(f"npm could not install the stock client for Node: {ended.stderr[-400:]}")
+    return installed(folder, *PACKAGES)
 
 
 @pytest.fixture(params=["python", "node"])

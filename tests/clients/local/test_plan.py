@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.clients.local.plan import Plan, missing_extra
+from tidegate.clients.local.plan import Plan, missing_extra, missing_web_extra
 
 PLAN = Plan("bundled", 50051, (4001, 4002))
 
@@ -38,6 +38,22 @@ def test_folders_are_passed_on_only_if_given() -> None:
     assert server.argv[server.argv.index("--profiles") + 1] == "/p"
     assert server.argv[server.argv.index("--cache-dir") + 1] == "/c"
     assert "--profiles" not in PLAN.servers(None)[0].argv
+
+
+def test_the_page_shows_the_balancer_of_the_plan() -> None:
+    assert PLAN.page() == []
+    (page,) = Plan("bundled", 50051, (4001,), web_port=4080).page()
+    assert page.argv[page.argv.index("--address") + 1] == "127.0.0.1:50051"
+    assert page.argv[page.argv.index("--port") + 1] == "4080"
+
+
+@pytest.mark.parametrize("absent", ["starlette", "uvicorn"])
+def test_a_page_that_is_not_installed_is_named_by_its_extra(
+    monkeypatch: pytest.MonkeyPatch, absent: str
+) -> None:
+    assert missing_web_extra() is None
+    monkeypatch.setitem(sys.modules, absent, None)
+    assert missing_web_extra() == "tidegate[web]"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import sleeping_plan
@@ -32,7 +33,7 @@ class Ears:
         return asyncio.create_task(serve(plan, registry, self.lines.append, self.took_s.append))
 
 
-def plan_for(service: Service, **other: str) -> SleepingPlan:
+def plan_for(service: Service, **other: Any) -> SleepingPlan:
     return SleepingPlan("none", int(service.address.split(":")[1]), (SERVER_PORT,), **other)
 
 
@@ -43,6 +44,24 @@ async def test_ready_means_that_an_instance_of_ours_is_hot(service: Service) -> 
     await eventually(lambda: len(service.seen) >= 3)
     assert ears.took_s == []
     service.phase = fleet_pb2.PHASE_HOT
+    await eventually(lambda: len(ears.took_s) == 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await asyncio.wait_for(serving, 20) == 0
+
+
+async def test_ready_means_that_the_page_can_be_opened(service: Service, tmp_path: Path) -> None:
+    ears = Ears()
+    (web_port,) = free_ports(1)
+    go = tmp_path / "go"
+    listens = (
+        "import pathlib, socket, time\n"
+        f"while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.02)\n"
+        f"listener = socket.create_server(('127.0.0.1', {web_port})); time.sleep(300)"
+    )
+    serving = ears.serve(plan_for(service, web_port=web_port, page_code=listens))
+    await eventually(lambda: len(service.seen) >= 1)
+    assert ears.took_s == []
+    go.touch()
     await eventually(lambda: len(ears.took_s) == 1)
     os.kill(os.getpid(), signal.SIGTERM)
     assert await asyncio.wait_for(serving, 20) == 0

@@ -1,0 +1,1 @@
+"""The web page, and the gateway that turns a browser's calls into gRPC."""

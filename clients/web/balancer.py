@@ -1,0 +1,112 @@
+"""Makes the page's calls at a balancer, and says what came of them as events.
+
+Knows nothing about HTTP. It tries nothing twice: when to come back is for the page to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from types import TracebackType
+
+import grpc
+
+from tidegate.clients import messages
+from tidegate.clients.answers import Classification, Delta, End
+from tidegate.clients.async_calls import next_message
+from tidegate.clients.channel import channel_options
+from tidegate.clients.errors import TidegateError, error_of_broken_stream
+from tidegate.clients.web.asking import Asking
+from tidegate.clients.web.events import (
+    Event,
+    Trailers,
+    delta_event,
+    end_event,
+    error_event,
+    fleet_event,
+    label_event,
+)
+from tidegate.v1 import chat_pb2, fleet_pb2
+from tidegate.v1.chat_pb2_grpc import ChatStub
+from tidegate.v1.fleet_pb2_grpc import FleetStub
+
+
+class Balancer:
+    """A channel to one balancer at host:port, for any number of browsers. Use `async with`.
+
+    Closing a generator of events cancels its call at once.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._channel = grpc.aio.insecure_channel(address, channel_options(address))
+        self._chat = ChatStub(self._channel)
+        self._fleet = FleetStub(self._channel)
+
+    def __repr__(self) -> str:
+        return f"<Balancer {self.address}>"
+
+    async def __aenter__(self) -> Balancer:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._channel.close()
+
+    async def judge_and_reply(
+        self, asking: Asking, time_s: float, caller: str, call_id: str
+    ) -> AsyncGenerator[Event, None]:
+        """The label, the reply's pieces, then its end or an error, which is always the last."""
+        conversation = asking.conversation or None
+        fields = messages.chat_fields(asking.as_turns(), None, None, None, conversation)
+        metadata = [
+            *messages.chat_metadata(conversation, asking.accept_degraded),
+            ("tidegate-caller", caller),
+            ("x-request-id", call_id),
+        ]
+        if asking.attempt:
+            # As gRPC's own retry policy says it: the balancer keeps room for who comes back as told.
+            metadata.append(("grpc-previous-rpc-attempts", str(asking.attempt)))
+        call = self._chat.JudgeAndReply(
+            chat_pb2.JudgeAndReplyRequest(**fields), timeout=time_s, metadata=tuple(metadata)
+        )
+        end: End | None = None
+        try:
+            while (message := await next_message(call)) is not None:
+                match messages.judge_event(message):
+                    case Classification() as label:
+                        yield label_event(label)
+                    case Delta() as delta:
+                        yield delta_event(delta)
+                    case End() as heard:
+                        end = heard
+                    case None:
+                        pass
+            if end is None:
+                raise error_of_broken_stream()
+            yield end_event(end, await _trailers(call))
+        except TidegateError as error:
+            yield error_event(error, call_id, await _trailers(call))
+        finally:
+            call.cancel()
+
+    async def watch(self, call_id: str) -> AsyncGenerator[Event, None]:
+        """The fleet, now and whenever it changes, until an error, which is the last event."""
+        call = self._fleet.WatchStatus(
+            fleet_pb2.WatchStatusRequest(), metadata=(("x-request-id", call_id),)
+        )
+        try:
+            while (status := await next_message(call)) is not None:
+                yield fleet_event(status)
+        except TidegateError as error:
+            yield error_event(error, call_id)
+        finally:
+            call.cancel()
+
+
+async def _trailers(call: grpc.aio.Call) -> Trailers:
+    """The trailers of a call that has ended."""
+    return dict(await call.trailing_metadata() or ())
