@@ -46,7 +46,7 @@ class Engine:
         # A pair of ends like a cable: one here, the other in there.
         number = os.getpid() % 250
         self.address, here = f"10.213.{number}.2", f"10.213.{number}.1"
-        cable = f"tg{os.getpid()}"
+        self._cable = cable = f"tg{os.getpid()}"
         in_memory = folder / STORAGE_DRIVERS[0]
         in_memory.mkdir()
         for command in (
@@ -102,6 +102,9 @@ class Engine:
         self._space.wait()
         if self._daemon is not None:
             self._daemon.wait()
+        # The kernel keeps a network for a minute when connections of it were open.
+        with contextlib.suppress(RuntimeError):
+            _run(["ip", "link", "delete", self._cable])
         for folder in sorted(CGROUPS.glob(f"**/{self._mark}/**/"), reverse=True):
             with contextlib.suppress(OSError):
                 folder.rmdir()
