@@ -18,6 +18,7 @@ from tidegate.clients.commands.chat import chat
 from tidegate.clients.commands.classify import classify
 from tidegate.clients.commands.failure import ExitCode
 from tidegate.clients.commands.fleet import fleet
+from tidegate.clients.commands.health import health
 from tidegate.clients.commands.judge import judge
 from tidegate.clients.commands.status import status
 from tidegate.clients.commands.up import up
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 for command in (classify, chat, judge, status, up, web, bench):
     app.command(epilog=options.EPILOG)(command)
+app.command()(health)
 app.add_typer(fleet)
 
 

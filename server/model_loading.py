@@ -13,7 +13,6 @@ import structlog
 from tidegate.server.config import ServerSettings
 from tidegate.server.engine.engine import Engine
 from tidegate.server.engine.idle_threads import let_idle_threads_sleep
-from tidegate.server.engine.reading_ahead import read_ahead
 from tidegate.server.engine.simulated import (
     CharacterTokenizer,
     LatencyError,
@@ -68,6 +67,9 @@ def _load(settings: ServerSettings, progress: Callable[[str, int, int], None]) -
         # torch reads it when it is imported: what Apple's GPU lacks is computed by the CPU.
         os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     let_idle_threads_sleep()
+    # Here and not above: a simulated server runs where nothing of this is installed.
+    from tidegate.server.engine.reading_ahead import read_ahead
+
     read_ahead(settings.model, settings.cache_dir)
     # Importing torch takes seconds: here it happens beside the open port.
     from tidegate.server.engine.loading import ModelError, load_engine

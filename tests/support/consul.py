@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
@@ -37,20 +38,23 @@ def free_ports(count: int) -> list[int]:
 
 
 class ConsulAgent:
-    """One agent; it forgets everything when it is stopped, and keeps its ports."""
+    """One agent; it forgets everything when it is stopped, and keeps its ports.
 
-    def __init__(self, binary: str) -> None:
-        self._binary = binary
+    `inside` is a command that runs another one elsewhere, where `address` is that of the agent.
+    """
+
+    def __init__(self, binary: str, address: str = "127.0.0.1", inside: Sequence[str] = ()) -> None:
+        self._command = [*inside, binary, "agent", "-dev", f"-bind={address}", f"-client={address}"]
         self._ports = free_ports(4)
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"http://127.0.0.1:{self._ports[0]}"
+        self.url = f"http://{address}:{self._ports[0]}"
 
     def start(self) -> None:
         names = ("http", "server", "serf-lan", "serf-wan")
         ports = [f"-{name}-port={port}" for name, port in zip(names, self._ports, strict=True)]
         self._process = subprocess.Popen(
             [
-                *(self._binary, "agent", "-dev", "-bind=127.0.0.1"),
+                *self._command,
                 *("-dns-port=-1", "-grpc-port=-1", "-log-level=err"),
                 *ports,
             ],
@@ -89,6 +93,20 @@ class ConsulAgent:
 
     def deregister(self, instance_id: str) -> None:
         self._put(f"/v1/agent/service/deregister/{instance_id}", {})
+
+    def services(self, name: str) -> list[dict[str, Any]]:
+        """What is registered under a name: id, address, port, tags, and whether its check passes."""
+        with _OPENER.open(f"{self.url}/v1/health/service/{name}", timeout=5) as answer:
+            return [
+                {
+                    "id": entry["Service"]["ID"],
+                    "address": entry["Service"]["Address"],
+                    "port": entry["Service"]["Port"],
+                    "tags": dict(tag.split("=", 1) for tag in entry["Service"]["Tags"]),
+                    "passes": all(check["Status"] == "passing" for check in entry["Checks"]),
+                }
+                for entry in json.load(answer)
+            ]
 
     def _put(self, path: str, body: object) -> None:
         request = Request(self.url + path, json.dumps(body).encode(), method="PUT")

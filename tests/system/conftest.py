@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.consul import ConsulAgent
+from support.engine import Engine, consul_beside, running_engine
+from support.images import build_images
 from support.programs import free_port, running
 from support.service import Service
 from support.tiny_models import make_model
@@ -43,3 +46,20 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     make_model("qwen2", folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """A Docker Engine with our images."""
+    with running_engine() as started:
+        build_images(started)
+        yield started
+
+
+@pytest.fixture(scope="session")
+def engine_consul(engine: Engine) -> Iterator[ConsulAgent]:
+    """A Consul agent that the Engine's containers reach; each test uses a fleet of its own."""
+    agent = consul_beside(engine)
+    agent.start()
+    yield agent
+    agent.stop()

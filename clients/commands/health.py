@@ -1,0 +1,53 @@
+"""`tidegate health`: says by its exit code whether a server or a balancer serves.
+
+Knows nothing about the wire.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import grpc
+import typer
+
+from tidegate.clients.commands.failure import ExitCode, say
+from tidegate.clients.commands.options import DEFAULT_ADDRESS
+from tidegate.clients.commands.output import write
+from tidegate.clients.health import SERVING, ask_health
+
+
+def health(
+    address: Annotated[
+        str, typer.Argument(metavar="HOST:PORT", help="A server or a balancer.")
+    ] = DEFAULT_ADDRESS,
+    service: Annotated[
+        str,
+        typer.Option(
+            "--service",
+            metavar="NAME",
+            help="One service of it, like tidegate.v1.Chat. [default: the whole]",
+        ),
+    ] = "",
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout", "-t", metavar="SECONDS", min=0.001, help="How long to wait for an answer."
+        ),
+    ] = 3.0,
+) -> None:
+    """Exit with 0 while it serves and with 1 otherwise, as a container's health check expects.
+
+    A server that still warms up or already drains doesn't serve; a balancer serves while any
+    instance is hot.
+    """
+    try:
+        status = ask_health(address, service, timeout)
+    except grpc.RpcError as error:
+        words = " ".join(str(error.details()).split())
+        say(f"tidegate: nobody answers at {address} ({words})")
+        raise typer.Exit(ExitCode.FAILURE) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    write(f"{status}\n")
+    if status != SERVING:
+        raise typer.Exit(ExitCode.FAILURE)
