@@ -22,9 +22,10 @@ _ROWS_HINT = 16
 _SIXTEEN_BITS = (torch.bfloat16, torch.float16)
 # The largest weight is brought to here: a power of two, and below float16's largest number, 65504.
 _HALF_TOP = 2**15
-# Numbers of a weight that are one piece of it. A larger one, converted, leaves the cache before it is used;
-# and a whole head takes ten times as long to be packed as its pieces do.
-_PIECE = 2**20
+# Numbers of a weight that are converted at a time: more of them leave the cache before they are used.
+_CONVERTED = 2**20
+# Numbers of a weight that are packed as one: a whole head takes ten times as long as its pieces do.
+_PACKED = 2**23
 
 
 def plain(weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype) -> Product:
@@ -42,7 +43,7 @@ def as_stored(weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtyp
     bias = None if bias is None else bias.to(dtype)
     if weight.dtype == dtype:
         return _by_onednn(weight, bias)
-    pieces = _pieces(weight)
+    pieces = _pieces(weight, _CONVERTED)
 
     def product(x: torch.Tensor) -> torch.Tensor:
         out = torch.cat([_multiply(x, piece.to(dtype), None) for piece in pieces], dim=-1)
@@ -70,7 +71,7 @@ def halved(weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype) 
     scale = _power_to(weight)
     pieces = [
         torch.ops.quantized.linear_prepack_fp16(piece.to(dtype) * scale, None)
-        for piece in _pieces(weight)
+        for piece in _pieces(weight, _PACKED)
     ]
     bias = None if bias is None else bias.to(dtype)
     multiply = torch.ops.quantized.linear_dynamic_fp16
@@ -133,8 +134,8 @@ def _multiply(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) 
     return out
 
 
-def _pieces(weight: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    return weight.split(max(1, _PIECE // weight.shape[1]))
+def _pieces(weight: torch.Tensor, numbers: int) -> tuple[torch.Tensor, ...]:
+    return weight.split(max(1, numbers // weight.shape[1]))
 
 
 def _power_to(weight: torch.Tensor) -> float:

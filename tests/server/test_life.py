@@ -80,6 +80,11 @@ async def test_health_is_answered_while_the_profiles_warm_up(life, logs, model):
         health.cancel()
 
 
+async def test_a_server_is_hot_before_it_packs(life, logs):
+    await eventually(lambda: told(logs, "packed"))
+    assert [line["event"] for line in logs] == ["listening", "hot", "packed"]
+
+
 async def test_a_life_tells_each_change_of_phase_once(life, logs):
     await eventually(lambda: told(logs, "hot"))
     os.kill(os.getpid(), signal.SIGTERM)

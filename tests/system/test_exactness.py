@@ -37,7 +37,9 @@ def theirs(folder: Path) -> Gemma3ForCausalLM:
 
 
 @asynccontextmanager
-async def running(folder: Path, step_s: float = 10.0) -> AsyncIterator[Engine]:
+async def running(
+    folder: Path, step_s: float = 10.0, *, is_packed: bool = True
+) -> AsyncIterator[Engine]:
     engine = load_engine(
         str(folder),
         cache_dir=None,
@@ -49,6 +51,8 @@ async def running(folder: Path, step_s: float = 10.0) -> AsyncIterator[Engine]:
         step_s=step_s,
     )
     engine.start()
+    if is_packed:
+        await engine.pack()
     try:
         yield engine
     finally:
@@ -72,11 +76,15 @@ def expected(theirs: Gemma3ForCausalLM, tokens: list[int], choices: list[int]) -
 
 
 # A step that may take no time reads 64 tokens at once.
-@pytest.mark.parametrize("step_s", [10.0, 0.0], ids=["whole", "in chunks"])
+@pytest.mark.parametrize(
+    ("step_s", "is_packed"),
+    [(10.0, True), (0.0, True), (10.0, False)],
+    ids=["whole", "in chunks", "not packed yet"],
+)
 async def test_a_label_is_that_of_a_plain_forward_alone_and_in_a_batch_of_16(
-    folder: Path, theirs: Gemma3ForCausalLM, step_s: float
+    folder: Path, theirs: Gemma3ForCausalLM, step_s: float, is_packed: bool
 ) -> None:
-    async with running(folder, step_s) as engine:
+    async with running(folder, step_s, is_packed=is_packed) as engine:
         tree = labels(engine)
         choices = [label[0] for label in tree.labels]
         prompts = [prompt(engine, review) for review in REVIEWS]

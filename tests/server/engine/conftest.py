@@ -30,7 +30,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], TinyModel]
 
 @pytest_asyncio.fixture
 async def engine(tiny: Callable[[str], TinyModel]) -> AsyncIterator[Engine]:
-    """A running engine: 6 slots, 2 of them for labels only."""
+    """A running engine, packed: 6 slots, 2 of them for labels only."""
     running = load_engine(
         str(tiny("qwen2")[0]),
         cache_dir=None,
@@ -41,6 +41,7 @@ async def engine(tiny: Callable[[str], TinyModel]) -> AsyncIterator[Engine]:
         progress=lambda stage, done, total: None,
     )
     running.start()
+    await running.pack()
     yield running
     await running.stop()
 

@@ -3,18 +3,21 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from structlog.testing import capture_logs
+from support.tiny_models import make_model
 from transformers import PreTrainedModel
 
 from tidegate.server.engine.batch import Batch, Model, NotFinite, Result
 from tidegate.server.engine.engine import Engine
 from tidegate.server.engine.label_tree import LabelTree
+from tidegate.server.engine.loading import load_engine
 from tidegate.server.engine.sequence import (
     Delta,
     Ending,
@@ -63,6 +66,62 @@ async def test_greedy_replies_equal_generate_whatever_runs_beside(
     for prompt, (text, finish) in zip(PROMPTS, replies, strict=True):
         assert generated(model, prompt, engine) == text.rstrip("\ufffd")
         assert len(prompt) == finish.usage.prompt_tokens
+
+
+async def test_a_checkpoint_of_sixteen_bits_writes_what_generate_does_before_and_after_packing(
+    tmp_path: Path,
+) -> None:
+    model = make_model("qwen2", tmp_path).to(torch.bfloat16)
+    model.save_pretrained(tmp_path)
+    model = model.float()
+    engine = load_engine(
+        str(tmp_path),
+        cache_dir=tmp_path,
+        slots=8,
+        reserved=0,
+        context_tokens=256,
+        threads=0,
+        progress=lambda stage, done, total: None,
+    )
+    engine.start()
+    wanted = [generated(model, prompt, engine) for prompt in PROMPTS]
+    try:
+        for _ in range(2):
+            replies = await asyncio.gather(
+                *(collect(engine.reply(Prompt(tuple(p)), GREEDY)) for p in PROMPTS)
+            )
+            assert [text.rstrip("\ufffd") for text, _ in replies] == wanted
+            await engine.pack()
+    finally:
+        await engine.stop()
+
+
+async def test_packing_that_fails_is_told_and_answers_go_on(engine: Engine) -> None:
+    def fail() -> Iterator[None]:
+        yield
+        raise MemoryError("no room")
+
+    engine._pack = fail
+    with capture_logs() as logs:
+        await engine.pack()
+
+    assert [line["event"] for line in logs] == ["packing failed, the steps stay as they are"]
+    assert (await engine.score(Prompt((1, 2, 3)), LABELS)).logs
+
+
+async def test_stopping_ends_packing(engine: Engine) -> None:
+    begun: list[int] = []
+
+    def go_on() -> Iterator[None]:
+        for part in range(1000):
+            begun.append(part)
+            yield
+
+    await engine.stop()
+    engine._pack = go_on
+    await engine.pack()
+
+    assert begun == [0]
 
 
 async def test_a_label_is_the_same_alone_and_in_company(engine: Engine) -> None:

@@ -7,8 +7,16 @@ import pytest
 import torch
 from structlog.testing import capture_logs
 
-from tidegate.server.engine import packing
-from tidegate.server.engine.linear import as_stored, can_halve, can_pack, halved, packed, plain, table
+from tidegate.server.engine import linear, packing
+from tidegate.server.engine.linear import (
+    as_stored,
+    can_halve,
+    can_pack,
+    halved,
+    packed,
+    plain,
+    table,
+)
 
 KINDS = {"plain": plain, "packed": packed, "halved": halved}
 
@@ -80,7 +88,9 @@ def test_every_kind_is_the_product_with_its_bias(kind, stored: torch.dtype, rows
 
 
 @pytest.mark.parametrize("kind", [as_stored, halved])
-def test_a_weight_of_several_pieces_is_one_product(kind) -> None:
+def test_a_weight_of_several_pieces_is_one_product(kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    for size in ("_CONVERTED", "_PACKED"):
+        monkeypatch.setattr(linear, size, 512 * 700)
     weight, x = torch.randn(3000, 512).bfloat16(), torch.randn(2, 512)
 
     product = kind(weight, torch.ones(3000), torch.float32)
