@@ -7,6 +7,8 @@ async with AsyncClient("localhost:50051") as client:
 from tidegate.clients.answers import (
     Classification,
     ClassifiedItem,
+    DegradedEnd,
+    DegradedReply,
     Delta,
     End,
     FinishReason,
@@ -35,13 +37,19 @@ from tidegate.clients.fleet import (
     Role,
 )
 from tidegate.clients.inputs import Item, Sampling, Speaker, Turn
+from tidegate.clients.options import ChatOptions, ClassifyOptions, JudgeOptions
+from tidegate.clients.tls import Tls
 
 __all__ = [
     "AsyncClient",
+    "ChatOptions",
     "Classification",
     "ClassifiedItem",
+    "ClassifyOptions",
     "Client",
     "DeadlineExceeded",
+    "DegradedEnd",
+    "DegradedReply",
     "Delta",
     "End",
     "FieldViolation",
@@ -50,6 +58,7 @@ __all__ = [
     "InstanceStatus",
     "InvalidInput",
     "Item",
+    "JudgeOptions",
     "LabelScore",
     "LaneCounts",
     "LaneLoad",
@@ -62,6 +71,7 @@ __all__ = [
     "ServerFailure",
     "Speaker",
     "TidegateError",
+    "Tls",
     "Turn",
     "Unavailable",
     "Usage",

@@ -89,8 +89,9 @@ def classified(label: str = "正面", score: float = 0.99) -> sentiment_pb2.Clas
     )
 
 
-def ended() -> chat_pb2.ReplyEnd:
+def ended(is_degraded: bool = False) -> chat_pb2.ReplyEnd:
     return chat_pb2.ReplyEnd(
+        degraded=is_degraded,
         finish_reason=chat_pb2.FINISH_REASON_STOP,
         usage=usage_pb2.Usage(prompt_tokens=30, cached_tokens=20, completion_tokens=2),
         profile="chat",
@@ -102,7 +103,7 @@ def ended() -> chat_pb2.ReplyEnd:
 class Service(SentimentServicer, ChatServicer, FleetServicer):
     """Answers well, unless `refusals` holds a status for the next call.
 
-    Bulk items whose text is "bad" get an error of their own. A text "hang" is answered by
+    A classified text "bad" is refused, and "slow" takes a while. A text "hang" is answered by
     its first message and then by nothing until the caller goes, which sets `cancelled`.
     """
 
@@ -111,13 +112,14 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
         self.refusals: deque[Refusal] = deque()
         self.refuse_after_first: Refusal | None = None
         self.leave_out_end = False
+        self.is_degrading = False
         self.hanging = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.deltas = ["你好", "，世界"]
         self.address = ""
         self.phase = fleet_pb2.PHASE_HOT
-        self.items_under_way = 0
-        self.most_items_under_way = 0
+        self.under_way = 0
+        self.most_under_way = 0
 
     async def _arrive(self, method: str, request: object, context: grpc.aio.ServicerContext):
         self.seen.append(
@@ -136,42 +138,28 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
 
     async def Classify(self, request, context):  # noqa: N802
         await self._arrive("Classify", request, context)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            return await self._label(request, context)
+        finally:
+            self.under_way -= 1
+
+    async def _label(self, request, context):
         if request.text == "hang":
             await self._hang()
+        if request.text == "bad":
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "text: is bad")
+        if request.text == "slow":
+            await asyncio.sleep(0.2)
         return classified("负面" if "差" in request.text else "正面")
-
-    async def ClassifyStream(self, request_iterator, context):  # noqa: N802
-        await self._arrive("ClassifyStream", None, context)
-        held: list[sentiment_pb2.ClassifyStreamResponse] = []
-        async for item in request_iterator:
-            self.seen.append(Seen("item", item, {}, None))
-            response = sentiment_pb2.ClassifyStreamResponse(item_id=item.item_id)
-            if item.request.text == "bad":
-                response.error.CopyFrom(
-                    rich_status(grpc.StatusCode.INVALID_ARGUMENT, "text: is bad")
-                )
-            else:
-                response.answer.CopyFrom(
-                    classified("负面" if "差" in item.request.text else "正面")
-                )
-            held.append(response)
-            # Answered in pairs, the later one first: the order is not that of the items.
-            if item.request.text == "slow" and len(held) == 1:
-                continue
-            while held:
-                yield held.pop()
-            if self.refuse_after_first is not None:
-                refusal = self.refuse_after_first
-                await context.abort(refusal.code, refusal.message, refusal.trailers)
-            if item.request.text == "hang":
-                await self._hang()
-        while held:
-            yield held.pop()
 
     async def Reply(self, request, context):  # noqa: N802
         await self._arrive("Reply", request, context)
-        end = ended()
+        end = ended(self.is_degrading)
         return chat_pb2.ReplyResponse(
+            degraded=end.degraded,
+            sentiment=classified("负面") if end.degraded else None,
             text="".join(self.deltas),
             finish_reason=end.finish_reason,
             usage=end.usage,
@@ -185,15 +173,18 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
         text = request.text or request.turns[-1].content
         async for delta in self._write(text, context):
             yield chat_pb2.StreamReplyResponse(delta=delta)
+        end = ended(self.is_degrading)
+        if end.degraded:
+            end.sentiment.CopyFrom(classified("负面"))
         if not self.leave_out_end:
-            yield chat_pb2.StreamReplyResponse(end=ended())
+            yield chat_pb2.StreamReplyResponse(end=end)
 
     async def JudgeAndReply(self, request, context):  # noqa: N802
         await self._arrive("JudgeAndReply", request, context)
         yield chat_pb2.JudgeAndReplyResponse(sentiment=classified())
         async for delta in self._write(request.text, context):
             yield chat_pb2.JudgeAndReplyResponse(delta=delta)
-        yield chat_pb2.JudgeAndReplyResponse(end=ended())
+        yield chat_pb2.JudgeAndReplyResponse(end=ended(self.is_degrading))
 
     async def _write(self, text: str, context: grpc.aio.ServicerContext) -> AsyncIterator[str]:
         for delta in self.deltas:
