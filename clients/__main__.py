@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate.clients.commands import options
+from tidegate.clients.commands import connection, options
 from tidegate.clients.commands.bench import bench
 from tidegate.clients.commands.chat import chat
 from tidegate.clients.commands.classify import classify
@@ -27,7 +27,6 @@ app = typer.Typer(
     help="Labels and replies from one small model on CPUs, behind a balancer.",
     epilog=options.EPILOG,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -48,8 +47,18 @@ def tidegate(
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Say the release."),
     ] = False,
+    tls: connection.TlsSwitch = False,
+    tls_ca: connection.Ca = None,
+    tls_cert: connection.Cert = None,
+    tls_key: connection.Key = None,
+    tls_server_name: connection.ServerName = None,
+    token: connection.Token = None,
 ) -> None:
     """Labels and replies from one small model on CPUs, behind a balancer that sheds load."""
+    try:
+        connection.secure(tls, tls_ca, tls_cert, tls_key, tls_server_name, token)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def main() -> None:

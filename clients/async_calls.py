@@ -51,7 +51,7 @@ async def messages_of(
     async def attempt() -> _Response | None:
         nonlocal call
         call = method(request, timeout=terms.patience.left_s(), metadata=terms.metadata)
-        return await _next_message(call)
+        return await next_message(call)
 
     try:
         message: _Response | None = await retrying_async(terms.attempts, terms.patience.timeout_s)(
@@ -59,7 +59,7 @@ async def messages_of(
         )
         while call is not None and message is not None:
             yield message
-            message = await _next_message(call)
+            message = await next_message(call)
     finally:
         if call is not None:
             call.cancel()
@@ -86,7 +86,7 @@ async def events_of(
     yield end
 
 
-async def _next_message(
+async def next_message(
     call: grpc.aio.UnaryStreamCall[_Request, _Response],
 ) -> _Response | None:
     """The next message; None after the last. Raises a TidegateError if the call failed."""

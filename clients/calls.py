@@ -75,13 +75,13 @@ def messages_of(
     def attempt() -> _Response | None:
         nonlocal call
         call = method(request, timeout=terms.patience.left_s(), metadata=terms.metadata)
-        return _next_message(call)
+        return next_message(call)
 
     try:
         message = retrying(terms.attempts, terms.patience.timeout_s)(attempt)
         while call is not None and message is not None:
             yield message
-            message = _next_message(call)
+            message = next_message(call)
     finally:
         if call is not None:
             call.cancel()
@@ -108,7 +108,7 @@ def events_of(
     yield end
 
 
-def _next_message(call: Incoming[_Response]) -> _Response | None:
+def next_message(call: Incoming[_Response]) -> _Response | None:
     """The next message; None after the last. Raises a TidegateError if the call failed."""
     try:
         return next(call, None)

@@ -85,7 +85,7 @@ class Client:
         return f"<Client {self._connection.address} | {state}>"
 
     def __enter__(self) -> Self:
-        self._open()
+        self.connect()
         return self
 
     def __exit__(
@@ -95,6 +95,13 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def connect(self) -> None:
+        """Make the connection now, where the first call would; it is dialled in the background.
+
+        Raises OSError for a file of `tls` that can't be read.
+        """
+        self._open()
 
     def close(self) -> None:
         """End the calls that are under way, and the connection. It can't be opened again."""

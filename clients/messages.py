@@ -146,24 +146,35 @@ def stream_event(message: chat_pb2.StreamReplyResponse) -> Delta | End | None:
     return _end(message.end, message.end.sentiment) if kind == "end" else None
 
 
+def judge_event(
+    message: chat_pb2.JudgeAndReplyResponse, judged: sentiment_pb2.ClassifyResponse | None = None
+) -> Classification | Delta | End | None:
+    """The event in a message; None for one that this release doesn't know.
+
+    The end of a degraded reply says again what was `judged` first.
+    """
+    match message.WhichOneof("event"):
+        case "sentiment":
+            return classification(message.sentiment)
+        case "delta":
+            return Delta(message.delta)
+        case "end":
+            return _end(message.end, judged or message.end.sentiment)
+        case _:
+            return None
+
+
 class JudgeEvents:
-    """The events of one JudgeAndReply stream; its end says again what was judged first."""
+    """Reads the events of one JudgeAndReply stream, and remembers what was judged."""
 
     def __init__(self) -> None:
-        self._judged = sentiment_pb2.ClassifyResponse()
+        self._judged: sentiment_pb2.ClassifyResponse | None = None
 
     def read(self, message: chat_pb2.JudgeAndReplyResponse) -> Classification | Delta | End | None:
-        """The event in a message; None for one that this release doesn't know."""
-        match message.WhichOneof("event"):
-            case "sentiment":
-                self._judged = message.sentiment
-                return classification(message.sentiment)
-            case "delta":
-                return Delta(message.delta)
-            case "end":
-                return _end(message.end, self._judged)
-            case _:
-                return None
+        """The event in the next message; None for one that this release doesn't know."""
+        if message.HasField("sentiment"):
+            self._judged = message.sentiment
+        return judge_event(message, self._judged)
 
 
 def fleet_status(message: fleet_pb2.GetStatusResponse) -> FleetStatus:

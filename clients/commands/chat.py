@@ -16,7 +16,8 @@ import typer
 from tidegate.clients.answers import Delta, End, FinishReason
 from tidegate.clients.client import Client
 from tidegate.clients.commands import options
-from tidegate.clients.commands.failure import line_of, reported, say
+from tidegate.clients.commands.connection import calling
+from tidegate.clients.commands.failure import line_of, say
 from tidegate.clients.commands.output import aside, fields_of, write, write_json
 from tidegate.clients.conversation import Conversation
 from tidegate.clients.errors import TidegateError
@@ -39,7 +40,7 @@ def chat(
     Without TEXT a dialogue begins that remembers what was said. There Ctrl-C stops the reply that is being written, and Ctrl-D leaves. A stdin
     that is no terminal is read a turn a line.
     """
-    with reported(address), Client(address) as client:
+    with calling(address) as client:
         asking = _Asking(client, Conversation(), profile, system_prompt, timeout)
         answer = asking.at_once if as_json else asking.as_it_comes
         if text is None:

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from tidegate.clients.answers import Classification, Delta, End
-from tidegate.clients.client import Client
 from tidegate.clients.commands import options
-from tidegate.clients.commands.failure import reported, say
+from tidegate.clients.commands.connection import calling
+from tidegate.clients.commands.failure import say
 from tidegate.clients.commands.output import aside, fields_of, label_line, write, write_json
 
 
@@ -36,7 +36,7 @@ def judge(
 
     The label is written at once, the reply below it as it comes; both come from one call.
     """
-    with reported(address), Client(address) as client:
+    with calling(address) as client:
         events = client.judge_and_reply(
             text,
             profile=profile,

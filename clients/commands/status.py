@@ -16,9 +16,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
-from tidegate.clients.client import Client
 from tidegate.clients.commands import options
-from tidegate.clients.commands.failure import reported
+from tidegate.clients.commands.connection import calling
 from tidegate.clients.commands.output import fields_of, write, write_json
 from tidegate.clients.fleet import FleetStatus, InstanceStatus, LaneStatus
 
@@ -41,7 +40,7 @@ def status(
 
     With --watch a terminal shows the tables as they change; a file or a pipe gets a line a change.
     """
-    with reported(address), Client(address) as client:
+    with calling(address) as client:
         if watch:
             with closing(client.watch_status(timeout_s=timeout)) as snapshots:
                 _show(snapshots, address, as_json=as_json)

@@ -113,6 +113,7 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
         self.refuse_after_first: Refusal | None = None
         self.leave_out_end = False
         self.is_degrading = False
+        self.is_hanging = True
         self.hanging = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.deltas = ["你好", "，世界"]
@@ -130,6 +131,8 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
             await context.abort(refusal.code, refusal.message, refusal.trailers)
 
     async def _hang(self) -> None:
+        if not self.is_hanging:
+            return
         self.hanging.set()
         try:
             await asyncio.Event().wait()
