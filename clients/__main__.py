@@ -19,6 +19,7 @@ from tidegate.clients.commands.classify import classify
 from tidegate.clients.commands.failure import ExitCode
 from tidegate.clients.commands.fleet import fleet
 from tidegate.clients.commands.judge import judge
+from tidegate.clients.commands.load import load
 from tidegate.clients.commands.status import status
 from tidegate.clients.commands.up import up
 
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (classify, chat, judge, status, up, bench):
+for command in (classify, chat, judge, status, up, bench, load):
     app.command(epilog=options.EPILOG)(command)
 app.add_typer(fleet)
 

@@ -85,11 +85,28 @@ def secure(
     cert: Path | None,
     key: Path | None,
     server_name: str | None,
-    token: str | None,
+    secret: str | None,
 ) -> None:
     """Have the calls of this command secured as the options ask. Raises ValueError for what doesn't fit together."""
     wants_tls = switch or ca or cert or key or server_name
-    _asked.set(Security(Tls(ca, cert, key, server_name) if wants_tls else None, token))
+    _asked.set(Security(Tls(ca, cert, key, server_name) if wants_tls else None, secret))
+
+
+def token() -> str | None:
+    """The token that every call of this command carries."""
+    return _asked.get().token
+
+
+def tls_paths() -> dict[str, str | None] | None:
+    """The TLS options of this command, for processes that it starts; None without TLS."""
+    tls = _asked.get().tls
+    if tls is None:
+        return None
+    files = {"ca": tls.ca, "cert": tls.cert, "key": tls.key}
+    return {
+        **{name: None if each is None else str(each) for name, each in files.items()},
+        "server_name": tls.server_name,
+    }
 
 
 @contextmanager

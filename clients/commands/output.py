@@ -13,6 +13,9 @@ from typing import Any
 
 from tidegate.clients.answers import Classification
 
+# Wide enough for any row: a file or a pipe has no edge to fold lines at.
+PIPE_COLUMNS = 240
+
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 
