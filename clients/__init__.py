@@ -38,6 +38,7 @@ from tidegate.clients.fleet import (
 )
 from tidegate.clients.inputs import Item, Sampling, Speaker, Turn
 from tidegate.clients.options import ChatOptions, ClassifyOptions, JudgeOptions
+from tidegate.clients.profiles import ProfileInfo, ProfileKind
 from tidegate.clients.tls import Tls
 
 __all__ = [
@@ -65,6 +66,8 @@ __all__ = [
     "LaneStatus",
     "Overloaded",
     "Phase",
+    "ProfileInfo",
+    "ProfileKind",
     "Reply",
     "Role",
     "Sampling",

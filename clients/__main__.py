@@ -20,6 +20,7 @@ from tidegate.clients.commands.failure import ExitCode
 from tidegate.clients.commands.fleet import fleet
 from tidegate.clients.commands.judge import judge
 from tidegate.clients.commands.load import load
+from tidegate.clients.commands.profiles import profiles
 from tidegate.clients.commands.status import status
 from tidegate.clients.commands.up import up
 
@@ -34,6 +35,7 @@ app = typer.Typer(
 for command in (classify, chat, judge, status, up, bench, load):
     app.command(epilog=options.EPILOG)(command)
 app.add_typer(fleet)
+app.add_typer(profiles)
 
 
 def _show_version(wanted: bool) -> None:

@@ -35,8 +35,9 @@ from tidegate.clients.options import (
     chosen,
 )
 from tidegate.clients.patience import checked_concurrency
+from tidegate.clients.profiles import ProfileInfo
 from tidegate.clients.tls import Tls
-from tidegate.v1 import chat_pb2, fleet_pb2
+from tidegate.v1 import chat_pb2, fleet_pb2, profile_pb2
 from tidegate.v1.chat_pb2_grpc import ChatStub
 from tidegate.v1.fleet_pb2_grpc import FleetStub
 from tidegate.v1.sentiment_pb2_grpc import SentimentStub
@@ -190,6 +191,20 @@ class Client:
         read = messages.JudgeEvents().read
         events: Generator[Classification | Delta | End, None, None] = events_of(stream, read)
         yield from events
+
+    def profiles(self, *, timeout_s: float | None = None) -> tuple[ProfileInfo, ...]:
+        """The profiles that calls can name now: those that classify, then those that chat.
+
+        One instance of each role answers for all: a fleet is meant to have the same everywhere.
+        """
+        opened = self._open()
+        terms = self._connection.terms(timeout_s, (("tidegate-accept-degraded", "false"),))
+        request = profile_pb2.ListProfilesRequest()
+        found = [
+            answer_of(method, request, terms, Hangup())
+            for method in (opened.sentiment.ListProfiles, opened.chat.ListProfiles)
+        ]
+        return tuple(profile for answer in found for profile in messages.profiles(answer))
 
     def status(self, *, timeout_s: float | None = None) -> FleetStatus:
         """What the balancer knows of its instances and lanes."""

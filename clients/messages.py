@@ -35,7 +35,8 @@ from tidegate.clients.fleet import (
 from tidegate.clients.inputs import Turn
 from tidegate.clients.options import Chatting, Classifying
 from tidegate.clients.patience import CallMetadata
-from tidegate.v1 import chat_pb2, fleet_pb2, sentiment_pb2, usage_pb2
+from tidegate.clients.profiles import ProfileInfo, ProfileKind
+from tidegate.v1 import chat_pb2, fleet_pb2, profile_pb2, sentiment_pb2, usage_pb2
 
 _LARGEST = {"sampling.max_tokens": 2**32 - 1, "sampling.seed": 2**64 - 1}
 
@@ -175,6 +176,22 @@ class JudgeEvents:
         if message.HasField("sentiment"):
             self._judged = message.sentiment
         return judge_event(message, self._judged)
+
+
+def profiles(message: profile_pb2.ListProfilesResponse) -> tuple[ProfileInfo, ...]:
+    """The values of a listing; a kind of a later release reads as UNSPECIFIED."""
+    kinds = {kind.value: kind for kind in ProfileKind}
+    return tuple(
+        ProfileInfo(
+            name=each.name,
+            version=each.version,
+            kind=kinds.get(each.kind, ProfileKind.UNSPECIFIED),
+            description=each.description,
+            labels=tuple(each.labels),
+            is_default=each.is_default,
+        )
+        for each in message.profiles
+    )
 
 
 def fleet_status(message: fleet_pb2.GetStatusResponse) -> FleetStatus:

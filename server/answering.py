@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tidegate.server.abridger import Abridger
 from tidegate.server.builtin_profiles import builtin_profiles, model_format
+from tidegate.server.catalogue import Catalogue
 from tidegate.server.chat import ChatService
 from tidegate.server.config import ServerSettings
 from tidegate.server.edge import Edge, Handlers
@@ -61,10 +62,11 @@ class Answering:
         self._scribe = Scribe(writer, engine.context_tokens)
         self._judge = Judge(engine, self._scribe, self._preparations)
         self._replier = Replier(engine, self._scribe, self._preparations)
-        self._sentiment = SentimentService(edge, self.profiles, validation, self._judge)
+        catalogue = Catalogue(self.profiles, self._defaults)
+        self._sentiment = SentimentService(edge, self.profiles, validation, self._judge, catalogue)
         abridger = Abridger(self._judge, self._scribe)
         self._chat = ChatService(
-            edge, self.profiles, validation, self._judge, self._replier, abridger
+            edge, self.profiles, validation, self._judge, self._replier, abridger, catalogue
         )
 
     def handlers(self) -> Handlers:

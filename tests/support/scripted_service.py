@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from tidegate.v1 import chat_pb2, fleet_pb2, sentiment_pb2, usage_pb2
+from tidegate.v1 import chat_pb2, fleet_pb2, profile_pb2, sentiment_pb2, usage_pb2
 from tidegate.v1.chat_pb2_grpc import ChatServicer, add_ChatServicer_to_server
 from tidegate.v1.fleet_pb2_grpc import FleetServicer, add_FleetServicer_to_server
 from tidegate.v1.sentiment_pb2_grpc import SentimentServicer, add_SentimentServicer_to_server
@@ -197,6 +197,22 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
             if self.refuse_after_first is not None:
                 refusal = self.refuse_after_first
                 await context.abort(refusal.code, refusal.message, refusal.trailers)
+
+    async def ListProfiles(self, request, context):  # noqa: N802
+        await self._arrive("ListProfiles", request, context)
+        # Both services have this method, and this class is both.
+        kind = "chat" if [seen.method for seen in self.seen].count("ListProfiles") % 2 == 0 else ""
+        profile = profile_pb2.ProfileSummary(name="chat", version="ba98", kind="chat")
+        if not kind:
+            profile = profile_pb2.ProfileSummary(
+                name="sentiment",
+                version="0123",
+                kind="classify",
+                description="good or bad",
+                labels=["正面", "负面"],
+                is_default=True,
+            )
+        return profile_pb2.ListProfilesResponse(profiles=[profile])
 
     async def GetStatus(self, request, context):  # noqa: N802
         await self._arrive("GetStatus", request, context)
