@@ -39,9 +39,11 @@ from tidegate.clients.fleet import (
 from tidegate.clients.inputs import Item, Sampling, Speaker, Turn
 from tidegate.clients.options import ChatOptions, ClassifyOptions, JudgeOptions
 from tidegate.clients.profiles import ProfileInfo, ProfileKind
+from tidegate.clients.service_config import SERVICE_CONFIG
 from tidegate.clients.tls import Tls
 
 __all__ = [
+    "SERVICE_CONFIG",
     "AsyncClient",
     "ChatOptions",
     "Classification",
