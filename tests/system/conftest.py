@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from support.tiny_models import make_model
 
 # Converting the bundled model takes a minute and a half on two quiet cores, once.
 _FIRST_START_S = 600
+
+_NODE_PACKAGES = ("@grpc/grpc-js@1.14", "@grpc/proto-loader@0.8")
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +47,33 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     make_model("qwen2", folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stock client for Node, installed once; kept between runs if TIDEGATE_TEST_CACHE says so."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("no npm: the stock client for Node is not tried")
+    kept = os.environ.get("TIDEGATE_TEST_CACHE")
+    folder = Path(kept) / "node" if kept else tmp_path_factory.mktemp("node")
+    if not (folder / "node_modules" / "@grpc" / "proto-loader").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _install(npm, folder)
+    return folder / "node_modules"
+
+
+def _install(npm: str, folder: Path) -> None:
+    """Fetch the stock client; a registry that can't be reached is no fault of what is tested."""
+    command = [
+        *(npm, "install", "--no-audit", "--no-fund", "--ignore-scripts"),
+        # npm waits five minutes for a connection that hangs; a second try takes a second.
+        *("--fetch-timeout=10000", "--fetch-retries=4", "--fetch-retry-mintimeout=500"),
+        *("--prefix", str(folder), *_NODE_PACKAGES),
+    ]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm did not fetch the stock client for Node within 90 s")
+    if ended.returncode:
+        pytest.skip(f"npm could not install the stock client for Node: {ended.stderr[-400:]}")

@@ -5,8 +5,6 @@ import base64
 import json
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,7 +22,6 @@ from tidegate.balancer.core.call import Lane
 from tidegate.v1 import chat_pb2
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PACKAGES = ("@grpc/grpc-js@1.14", "@grpc/proto-loader@0.8")
 SLACK_S = 0.5
 """What a client may take beyond the hint, on a busy machine."""
 
@@ -57,36 +54,6 @@ async def ask_from_python(port: int, path: str) -> Ending:
         call = channel.unary_unary(f"/tidegate.v1.{path}")(message, timeout=10)
         code, trailers = await call.code(), await call.trailing_metadata()
         return Ending(code.value[0], str(await call.details() or ""), dict(trailers))
-
-
-@pytest.fixture(scope="session")
-def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The stock client for Node, installed once; kept between runs if TIDEGATE_TEST_CACHE says so."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("no npm: the stock client for Node is not tried")
-    kept = os.environ.get("TIDEGATE_TEST_CACHE")
-    folder = Path(kept) / "node" if kept else tmp_path_factory.mktemp("node")
-    if not (folder / "node_modules" / "@grpc" / "proto-loader").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _install(npm, folder)
-    return folder / "node_modules"
-
-
-def _install(npm: str, folder: Path) -> None:
-    """Fetch the stock client; a registry that can't be reached is no fault of what is tested."""
-    command = [
-        *(npm, "install", "--no-audit", "--no-fund", "--ignore-scripts"),
-        # npm waits five minutes for a connection that hangs; a second try takes a second.
-        *("--fetch-timeout=10000", "--fetch-retries=4", "--fetch-retry-mintimeout=500"),
-        *("--prefix", str(folder), *PACKAGES),
-    ]
-    try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm did not fetch the stock client for Node within 90 s")
-    if ended.returncode:
-        pytest.skip(f"npm could not install the stock client for Node: {ended.stderr[-400:]}")
 
 
 @pytest.fixture(params=["python", "node"])
