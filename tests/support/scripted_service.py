@@ -263,14 +263,21 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
 
 
 @asynccontextmanager
-async def running_service() -> AsyncIterator[Service]:
-    """The service on a port of its own, in this loop."""
+async def running_service(
+    credentials: grpc.ServerCredentials | None = None,
+) -> AsyncIterator[Service]:
+    """The service on a port of its own, in this loop; with credentials it speaks TLS."""
     scripted = Service()
     server = grpc.aio.server()
     add_SentimentServicer_to_server(scripted, server)
     add_ChatServicer_to_server(scripted, server)
     add_FleetServicer_to_server(scripted, server)
-    scripted.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    port = (
+        server.add_insecure_port("127.0.0.1:0")
+        if credentials is None
+        else server.add_secure_port("127.0.0.1:0", credentials)
+    )
+    scripted.address = f"127.0.0.1:{port}"
     await server.start()
     try:
         yield scripted
