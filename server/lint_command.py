@@ -57,5 +57,5 @@ def _findings(file: Path) -> Iterator[dict[str, str]]:
         yield {"rule": "well-formed", "message": str(error)}
         return
     for finding in lint(profile):
-        error = ProfileError(str(file), profile.name, finding.key, str(finding))
-        yield {"rule": finding.rule.value, "message": str(error)}
+        broken = ProfileError(str(file), profile.name, finding.key, str(finding))
+        yield {"rule": finding.rule.value, "message": str(broken)}

@@ -6,14 +6,13 @@ import asyncio
 import json
 import os
 import pty
-import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from support.programs import running
+from support.programs import port_of, running
 from support.shell import Shell
 from support.sidecars import Front, front
 from support.waiting import eventually
@@ -33,8 +32,8 @@ async def service(tmp_path: Path) -> AsyncIterator[Front]:
     arguments = ["tidegate-server", "--model", f"simulated:{latency}", "--chat-slots", "1"]
     with running([*arguments, "--port", "0", "--consul", "off"], tmp_path / "log") as program:
         await asyncio.to_thread(program.wait_for, " hot ")
-        port = re.findall(r"port=(\d+)", re.sub(r"\x1b\[[\d;]*m", "", program.output))[0]
-        async with front(instances=f"127.0.0.1:{port}", chat_queue_limit=1) as it:
+        instance = f"127.0.0.1:{port_of(program)}"
+        async with front(instances=instance, chat_queue_limit=1) as it:
             await it.hot(1)
             yield it
 
