@@ -54,7 +54,7 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedItem:
-    """How one item of a bulk stream ended: with a label, or with an error of its own."""
+    """How one text of many ended: with a label, or with an error of its own."""
 
     item_id: str
     text: str

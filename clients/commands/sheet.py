@@ -68,33 +68,39 @@ def classify_sheet(
     address: str,
 ) -> ExitCode:
     """Answer every record of the sheet; go on behind those that the output has already."""
-    try:
-        columns = tuple(sheet.head())
-        with ExitStack() as stack:
-            had, put = _opened(sheet, columns, output, stack)
+    with ExitStack() as stack:
+        try:
+            had, put = _opened(sheet, tuple(sheet.head()), output, stack)
             course = _Course(sheet.path, address, put, had)
-            if had.records:
-                course.tell(told("{count} records are there already", count=had.records))
-            with course.shown():
-                go_through(
-                    client,
-                    sheet.records,
-                    had.records,
-                    Pace(concurrency, options),
-                    course.take,
-                    course.pause,
-                )
-    except (SheetError, OSError) as error:
-        raise _refused(str(error)) from None
+        except (SheetError, OSError) as error:
+            raise _refused(str(error)) from None
+        pace = Pace(concurrency, options)
+        return _gone_through(client, sheet, course, pace, may_go_on=output.path is not None)
+
+
+def _gone_through(
+    client: Client, sheet: Sheet, course: _Course, pace: Pace, *, may_go_on: bool
+) -> ExitCode:
+    """Go through it, and say how that ended."""
+    exit_code = ExitCode.OK
+    try:
+        with course.shown():
+            go_through(client, sheet.records, course.had, pace, course.take, course.pause)
     except KeyboardInterrupt:
-        course.tell(told("stopped; {summary}", summary=course.summary()))
-        if output.path is not None:
-            course.tell(told("the same command goes on from there"))
-        return ExitCode.INTERRUPTED
+        exit_code = ExitCode.INTERRUPTED
     except TidegateError as error:
+        course.tell(line_of(error, course.address))
+        exit_code = exit_code_of(error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        course.tell(str(error))
+        exit_code = ExitCode.FAILURE
+    if exit_code is not ExitCode.OK:
         course.tell(told("stopped; {summary}", summary=course.summary()))
-        say(f"tidegate: {line_of(error, address)}")
-        return exit_code_of(error)
+        if may_go_on:
+            course.tell(told("the same command goes on from there"))
+        return exit_code
     course.tell(course.summary())
     return ExitCode.INPUT if course.problems else ExitCode.OK
 
@@ -140,11 +146,11 @@ class _Course:
     """How far it has come, as a person sees it: a bar on a terminal, else only what must be said."""
 
     def __init__(self, path: Path, address: str, put: Put, had: Kept) -> None:
+        self.address = address
+        self.had = had.records
         self._path = path
-        self._address = address
         self._put = put
         self._began_s = time.monotonic()
-        self._had = had.records
         self._done = 0
         self.problems = had.problems
         console = Console(stderr=True, highlight=False, markup=False)
@@ -162,6 +168,8 @@ class _Course:
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Show the bar for the length of a block."""
+        if self.had:
+            self.tell(told("{count} records are there already", count=self.had))
         with self._bar:
             yield
 
@@ -171,7 +179,7 @@ class _Course:
             case Classification():
                 self._put(record, outcome)
             case TidegateError():
-                self._put_problem(record, line_of(outcome, self._address))
+                self._put_problem(record, line_of(outcome, self.address))
             case None:
                 self._put_problem(record, record.problem if isinstance(record, Fault) else "")
         self._done += 1
@@ -182,7 +190,7 @@ class _Course:
         self.tell(
             told(
                 "{why}; going on in {seconds} s",
-                why=line_of(error, self._address),
+                why=line_of(error, self.address),
                 seconds=round(seconds),
             )
         )
@@ -203,7 +211,7 @@ class _Course:
             seconds=f"{time.monotonic() - self._began_s:.1f}",
             pace=self._pace(),
             problems=self.problems,
-            all=self._had + self._done,
+            all=self.had + self._done,
         )
 
     def _put_problem(self, record: Record | Fault, problem: str) -> None:

@@ -74,8 +74,8 @@ def go_through(
 
 
 def pause_s(error: TidegateError, fruitless: int) -> float:
-    """How long to wait before going on, after so many pauses that brought nothing."""
-    own_s: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(fruitless, 16))
+    """How long to wait before going on, when so many goes in a row have brought nothing."""
+    own_s: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(max(fruitless - 1, 0), 16))
     return max(own_s, error.retry_after_s or 0.0)
 
 

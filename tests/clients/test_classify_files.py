@@ -146,7 +146,7 @@ async def test_an_unknown_profile_ends_it_at_once(
     done = await shell.run("classify", str(reviews), "--column", "review", "-p", "nope")
     assert done.exit_code == 2
     assert "stopped; 0 records" in done.stderr
-    assert "tidegate: refused: profile: 'nope' is unknown" in done.stderr
+    assert "reviews.csv: refused: profile: 'nope' is unknown" in done.stderr
 
 
 async def test_a_fault_of_the_server_is_told_of_its_own_record_only(
@@ -228,15 +228,43 @@ async def test_a_terminal_shows_how_far_it_is(shell: Shell, reviews: Path) -> No
 async def test_the_servers_batches_are_used(tmp_path: Path) -> None:
     """Where a step costs the same whatever is in it, sixteen at once are at least five times as fast."""
     latency, path = tmp_path / "steps.toml", tmp_path / "a.txt"
-    latency.write_text("step_s = 0.05\nprompt_token_s = 0\nrow_s = 0\n")
+    latency.write_text("step_s = 0.1\nprompt_token_s = 0\nrow_s = 0\n")
     arguments = ["tidegate-server", "--model", f"simulated:{latency}", "--port", "0"]
     with running([*arguments, "--consul", "off"], tmp_path / "log") as program:
         await asyncio.to_thread(program.wait_for, " hot ")
         shell = Shell(f"127.0.0.1:{port_of(program)}")
         paces = []
-        for concurrency, count in ((1, 16), (16, 160)):
+        for concurrency, count in ((1, 10), (16, 128)):
             path.write_text("".join(f"好 {n}\n" for n in range(count)), "utf-8")
             done = await shell.run("classify", str(path), "--concurrency", str(concurrency))
             assert done.exit_code == 0, done.stderr
             paces.append(float(re.findall(r"\(([\d.]+)/s\)", done.stderr)[0]))
     assert paces[1] >= 5 * paces[0], paces
+
+
+async def test_a_reader_that_leaves_gets_no_traceback(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "many.txt"
+    path.write_text("好\n" * 20_000, "utf-8")
+    process = await shell.start("classify", str(path))
+    assert process.stdout is not None
+    assert process.stderr is not None
+    await asyncio.wait_for(process.stdout.readline(), 10)
+    process.stdout._transport.close()  # type: ignore[attr-defined]
+    assert await asyncio.wait_for(process.stderr.read(), 20) == b""
+    assert await asyncio.wait_for(process.wait(), 10) == 1
+
+
+async def test_a_sheet_stops_where_nobody_answers_and_says_so(
+    service: Service, reviews: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.csv"
+    command = ("classify", str(reviews), "--column", "review", "-o", str(out))
+    process = await Shell("127.0.0.1:1").start(*command, "--timeout", "1")
+    assert process.stderr is not None
+    said = await asyncio.wait_for(process.stderr.readline(), 20)
+    assert "nobody answers at 127.0.0.1:1" in said.decode()
+    assert said.decode().endswith("going on in 2 s\n")
+    process.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(process.wait(), 10) == 130
+    assert (await Shell(service.address).run(*command)).exit_code == 0
+    assert len(rows(out)) == 40

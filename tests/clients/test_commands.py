@@ -8,6 +8,7 @@ import signal
 
 import grpc
 import pytest
+from support.programs import run
 from support.scripted_service import Refusal, Service, invalid, shed
 from support.shell import Shell
 from support.waiting import eventually
@@ -290,11 +291,11 @@ async def test_a_reader_that_leaves_gets_no_traceback(shell: Shell) -> None:
     await asyncio.wait_for(process.wait(), 10)
 
 
-async def test_a_shell_can_complete_the_commands(shell: Shell) -> None:
-    shell.environment.update(
-        {"_TIDEGATE_COMPLETE": "complete_bash", "COMP_WORDS": "tidegate cla", "COMP_CWORD": "1"}
-    )
-    assert (await shell.run()).stdout.split() == ["classify"]
+def test_a_shell_can_complete_the_commands() -> None:
+    typed = {"COMP_WORDS": "tidegate cla", "COMP_CWORD": "1"}
+    assert run("tidegate", _TIDEGATE_COMPLETE="complete_bash", **typed).stdout.split() == [
+        "classify"
+    ]
 
 
 async def test_nobody_who_wants_no_colour_gets_any(shell: Shell) -> None:
