@@ -7,6 +7,8 @@ async with AsyncClient("localhost:50051") as client:
 from tidegate.clients.answers import (
     Classification,
     ClassifiedItem,
+    DegradedEnd,
+    DegradedReply,
     Delta,
     End,
     FinishReason,
@@ -35,13 +37,22 @@ from tidegate.clients.fleet import (
     Role,
 )
 from tidegate.clients.inputs import Item, Sampling, Speaker, Turn
+from tidegate.clients.options import ChatOptions, ClassifyOptions, JudgeOptions
+from tidegate.clients.profiles import ProfileInfo, ProfileKind
+from tidegate.clients.service_config import SERVICE_CONFIG
+from tidegate.clients.tls import Tls
 
 __all__ = [
+    "SERVICE_CONFIG",
     "AsyncClient",
+    "ChatOptions",
     "Classification",
     "ClassifiedItem",
+    "ClassifyOptions",
     "Client",
     "DeadlineExceeded",
+    "DegradedEnd",
+    "DegradedReply",
     "Delta",
     "End",
     "FieldViolation",
@@ -50,18 +61,22 @@ __all__ = [
     "InstanceStatus",
     "InvalidInput",
     "Item",
+    "JudgeOptions",
     "LabelScore",
     "LaneCounts",
     "LaneLoad",
     "LaneStatus",
     "Overloaded",
     "Phase",
+    "ProfileInfo",
+    "ProfileKind",
     "Reply",
     "Role",
     "Sampling",
     "ServerFailure",
     "Speaker",
     "TidegateError",
+    "Tls",
     "Turn",
     "Unavailable",
     "Usage",

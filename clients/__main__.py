@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate.clients.commands import options
+from tidegate.clients.commands import connection, options
 from tidegate.clients.commands.bench import bench
 from tidegate.clients.commands.chat import chat
 from tidegate.clients.commands.classify import classify
@@ -20,6 +20,8 @@ from tidegate.clients.commands.failure import ExitCode
 from tidegate.clients.commands.fleet import fleet
 from tidegate.clients.commands.health import health
 from tidegate.clients.commands.judge import judge
+from tidegate.clients.commands.load import load
+from tidegate.clients.commands.profiles import profiles
 from tidegate.clients.commands.status import status
 from tidegate.clients.commands.up import up
 from tidegate.clients.commands.web import web
@@ -29,14 +31,14 @@ app = typer.Typer(
     help="Labels and replies from one small model on CPUs, behind a balancer.",
     epilog=options.EPILOG,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (classify, chat, judge, status, up, web, bench):
+for command in (classify, chat, judge, status, up, web, bench, load):
     app.command(epilog=options.EPILOG)(command)
 app.command()(health)
 app.add_typer(fleet)
+app.add_typer(profiles)
 
 
 def _show_version(wanted: bool) -> None:
@@ -51,8 +53,18 @@ def tidegate(
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Say the release."),
     ] = False,
+    tls: connection.TlsSwitch = False,
+    tls_ca: connection.Ca = None,
+    tls_cert: connection.Cert = None,
+    tls_key: connection.Key = None,
+    tls_server_name: connection.ServerName = None,
+    token: connection.Token = None,
 ) -> None:
     """Labels and replies from one small model on CPUs, behind a balancer that sheds load."""
+    try:
+        connection.secure(tls, tls_ca, tls_cert, tls_key, tls_server_name, token)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 from tidegate.clients.errors import TidegateError
 
@@ -53,7 +54,7 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedItem:
-    """How one item of a bulk stream ended: with a label, or with an error of its own."""
+    """How one text of many ended: with a label, or with an error of its own."""
 
     item_id: str
     text: str
@@ -70,11 +71,7 @@ class FinishReason(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole reply.
-
-    degraded: given under load in place of a full reply; then text is one sentence of the input
-    and sentiment is set, which it is in no other reply.
-    """
+    """A whole reply. A degraded one is a DegradedReply; sentiment is set in that one only."""
 
     text: str
     finish_reason: FinishReason
@@ -85,6 +82,16 @@ class Reply:
     degraded: bool
     truncated: bool
     sentiment: Classification | None
+
+
+@dataclass(frozen=True, slots=True)
+class DegradedReply(Reply):
+    """What is given under load in place of a full reply: text is one sentence of the input, and
+    sentiment is what it sounds like.
+    """
+
+    degraded: Literal[True]
+    sentiment: Classification
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,10 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a streamed reply ended; always its last event. The fields are those of Reply."""
+    """How a streamed reply ended; always its last event. The fields are those of Reply.
+
+    A degraded one ends with a DegradedEnd.
+    """
 
     finish_reason: FinishReason
     usage: Usage
@@ -106,3 +116,11 @@ class End:
     degraded: bool
     truncated: bool
     sentiment: Classification | None
+
+
+@dataclass(frozen=True, slots=True)
+class DegradedEnd(End):
+    """How a degraded reply ended; the one delta before it was one sentence of the input."""
+
+    degraded: Literal[True]
+    sentiment: Classification

@@ -13,18 +13,30 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import grpc
+from typing_extensions import Self, Unpack
 
 from tidegate.clients import messages
 from tidegate.clients.answers import Classification, ClassifiedItem, Delta, End, Reply
-from tidegate.clients.async_bulk import classify_stream
-from tidegate.clients.async_calls import answer_of, messages_of
-from tidegate.clients.bulk import WINDOW, Bulk
-from tidegate.clients.channel import channel_options
-from tidegate.clients.errors import error_of_broken_stream
+from tidegate.clients.async_bulk import in_order
+from tidegate.clients.async_calls import answer_of, events_of, messages_of
+from tidegate.clients.bulk import CONCURRENCY, options_of
+from tidegate.clients.connection import DEFAULT_ADDRESS, Connection
+from tidegate.clients.errors import TidegateError
 from tidegate.clients.fleet import FleetStatus, InstanceStatus
-from tidegate.clients.inputs import Item, Sampling, Turn
-from tidegate.clients.patience import Patience, checked_attempts, checked_timeout, checked_window
-from tidegate.v1 import chat_pb2, fleet_pb2
+from tidegate.clients.inputs import Item, Turn
+from tidegate.clients.options import (
+    ChatOptions,
+    Chatting,
+    Classifying,
+    ClassifyOptions,
+    JudgeOptions,
+    Judging,
+    chosen,
+)
+from tidegate.clients.patience import checked_concurrency
+from tidegate.clients.profiles import ProfileInfo
+from tidegate.clients.tls import Tls
+from tidegate.v1 import chat_pb2, fleet_pb2, profile_pb2
 from tidegate.v1.chat_pb2_grpc import ChatStub
 from tidegate.v1.fleet_pb2_grpc import FleetStub
 from tidegate.v1.sentiment_pb2_grpc import SentimentStub
@@ -46,28 +58,38 @@ class _Open:
 
 
 class AsyncClient:
-    """Calls a Tidegate balancer (or one server) at host:port. Use it with `async with`.
+    """Calls a Tidegate balancer (or one server) at host:port. Use it with `async with`, or `close` it.
 
     timeout_s is the time a call may take in all, its retries included; each method takes one
-    of its own. attempts counts the first. Every method raises a TidegateError and nothing
-    else of gRPC's; cancelling the task that awaits cancels the call upstream. One client
-    serves any number of tasks.
+    of its own. attempts counts the first. tls secures the connection, and token travels with every
+    call as `authorization: Bearer`. caller is the name under which a balancer has callers take
+    turns; without it, it is this host.
+
+    Every method raises a TidegateError and nothing else of gRPC's; cancelling the task that awaits
+    cancels the call upstream. All calls, of any number of tasks of one event loop, share one
+    connection, which the first of them makes.
     """
 
     def __init__(
-        self, address: str = "localhost:50051", *, timeout_s: float = 60.0, attempts: int = 3
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        timeout_s: float = 60.0,
+        attempts: int = 3,
+        tls: Tls | None = None,
+        token: str | None = None,
+        caller: str | None = None,
     ) -> None:
-        self._address = address
-        self._timeout_s = checked_timeout(timeout_s)
-        self._attempts = checked_attempts(attempts)
+        self._connection = Connection(address, timeout_s, attempts, tls, token, caller)
         self._opened: _Open | None = None
+        self._is_closed = False
 
     def __repr__(self) -> str:
-        return f"<AsyncClient {self._address} | {'open' if self._opened else 'closed'}>"
+        state = "closed" if self._is_closed else "open" if self._opened else "not yet connected"
+        return f"<AsyncClient {self._connection.address} | {state}>"
 
-    async def __aenter__(self) -> AsyncClient:
-        channel = grpc.aio.insecure_channel(self._address, channel_options(self._address))
-        self._opened = _Open(channel, SentimentStub(channel), ChatStub(channel), FleetStub(channel))
+    async def __aenter__(self) -> Self:
+        self._open()
         return self
 
     async def __aexit__(
@@ -76,176 +98,123 @@ class AsyncClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        opened, self._opened = self._opened, None
+        await self.close()
+
+    async def close(self) -> None:
+        """End the calls that are under way, and the connection. It can't be opened again."""
+        opened, self._opened, self._is_closed = self._opened, None, True
         if opened is not None:
             await opened.channel.close()
 
-    async def classify(
-        self,
-        text: str,
-        *,
-        profile: str | None = None,
-        system_prompt: str | None = None,
-        timeout_s: float | None = None,
-    ) -> Classification:
-        """The label that the text deserves.
-
-        profile names one of kind "classify"; system_prompt replaces the profile's own for this
-        call only.
-        """
-        answer = await answer_of(
-            self._open().sentiment.Classify,
-            messages.classify_request(text, profile, system_prompt),
-            (),
-            self._patience(timeout_s),
-            self._attempts,
-        )
-        return messages.classification(answer)
+    async def classify(self, text: str, **options: Unpack[ClassifyOptions]) -> Classification:
+        """The label that the text deserves."""
+        given = chosen(Classifying, "classify", options)
+        return await self._classified(text, given)
 
     async def classify_many(
         self,
         items: Iterable[str | Item] | AsyncIterable[str | Item],
         *,
-        profile: str | None = None,
-        system_prompt: str | None = None,
-        timeout_s: float | None = None,
-        window: int = WINDOW,
+        concurrency: int = CONCURRENCY,
+        **options: Unpack[ClassifyOptions],
     ) -> AsyncGenerator[ClassifiedItem, None]:
-        """The outcome of each item, as soon as it is known; the order may differ from theirs.
+        """The outcome of each item, in their order, each as soon as those before it are there.
 
-        At most `window` items are taken from `items` ahead of their answers. A bad item has an
-        error as its outcome; only an error of the whole stream is raised, and one that `items`
-        raises, after the answers to what came before it. timeout_s bounds the whole stream;
-        None doesn't.
+        At most `concurrency` calls are under way at once, and few more items are taken than that.
+        Each item is a call of its own, with its own deadline and retries; one that fails has its
+        error as its outcome. Raised is only what `items` raises, after the outcomes of what came
+        before it. Closing the iterator cancels what is under way.
         """
-        outcomes = classify_stream(
-            self._open().sentiment.ClassifyStream,
-            items,
-            Bulk(profile, system_prompt),
-            Patience(None if timeout_s is None else checked_timeout(timeout_s)),
-            self._attempts,
-            checked_window(window),
-        )
-        async with aclosing(outcomes):
-            async for outcome in outcomes:
-                yield outcome
+        given = chosen(Classifying, "classify_many", options)
+        self._open()
+
+        async def answer(item: Item) -> ClassifiedItem:
+            outcome: Classification | TidegateError
+            try:
+                outcome = await self._classified(item.text, options_of(item, given))
+            except TidegateError as error:
+                outcome = error
+            return ClassifiedItem(item.item_id, item.text, outcome)
+
+        async with aclosing(in_order(answer, items, checked_concurrency(concurrency))) as events:
+            async for event in events:
+                yield event
 
     async def reply(
-        self,
-        text_or_turns: str | Sequence[Turn],
-        *,
-        profile: str | None = None,
-        system_prompt: str | None = None,
-        sampling: Sampling | None = None,
-        conversation_id: str | None = None,
-        accept_degraded: bool = True,
-        timeout_s: float | None = None,
+        self, text_or_turns: str | Sequence[Turn], **options: Unpack[ChatOptions]
     ) -> Reply:
-        """The whole reply at once.
-
-        conversation_id lets the balancer prefer the instance that remembers the conversation.
-        accept_degraded False: under load rather be shed than get a degraded reply.
-        """
-        fields = messages.chat_fields(
-            text_or_turns, profile, system_prompt, sampling, conversation_id
-        )
+        """The whole reply at once; under load it may be a DegradedReply."""
+        given = chosen(Chatting, "reply", options)
+        fields = messages.chat_fields(text_or_turns, given)
         answer = await answer_of(
             self._open().chat.Reply,
             chat_pb2.ReplyRequest(**fields),
-            messages.chat_metadata(conversation_id, accept_degraded),
-            self._patience(timeout_s),
-            self._attempts,
+            self._connection.terms(given.timeout_s, messages.chat_metadata(given)),
         )
         return messages.reply(answer)
 
     async def stream_reply(
-        self,
-        text_or_turns: str | Sequence[Turn],
-        *,
-        profile: str | None = None,
-        system_prompt: str | None = None,
-        sampling: Sampling | None = None,
-        conversation_id: str | None = None,
-        accept_degraded: bool = True,
-        timeout_s: float | None = None,
+        self, text_or_turns: str | Sequence[Turn], **options: Unpack[ChatOptions]
     ) -> AsyncGenerator[Delta | End, None]:
-        """The reply as it is written: deltas, then one End. The arguments are those of `reply`.
+        """The reply as it is written: deltas, then one End (under load, a DegradedEnd).
 
         Closing the iterator cancels the call; wrap it in contextlib.aclosing when you may leave
         the loop early.
         """
-        fields = messages.chat_fields(
-            text_or_turns, profile, system_prompt, sampling, conversation_id
-        )
+        given = chosen(Chatting, "stream_reply", options)
+        fields = messages.chat_fields(text_or_turns, given)
         stream = messages_of(
             self._open().chat.StreamReply,
             chat_pb2.StreamReplyRequest(**fields),
-            messages.chat_metadata(conversation_id, accept_degraded),
-            self._patience(timeout_s),
-            self._attempts,
+            self._connection.terms(given.timeout_s, messages.chat_metadata(given)),
         )
-        # The end is handed out after the status has come: a caller who leaves the loop with it
-        # would otherwise cancel a call that was answered.
-        end: End | None = None
-        async with aclosing(stream):
-            async for message in stream:
-                event = messages.stream_event(message)
-                if isinstance(event, End):
-                    end = event
-                elif event is not None:
-                    yield event
-        if end is None:
-            raise error_of_broken_stream()
-        yield end
+        events: AsyncGenerator[Delta | End, None] = events_of(stream, messages.stream_event)
+        async with aclosing(events):
+            async for event in events:
+                yield event
 
     async def judge_and_reply(
-        self,
-        text_or_turns: str | Sequence[Turn],
-        *,
-        profile: str | None = None,
-        sentiment_profile: str | None = None,
-        system_prompt: str | None = None,
-        sampling: Sampling | None = None,
-        conversation_id: str | None = None,
-        accept_degraded: bool = True,
-        timeout_s: float | None = None,
+        self, text_or_turns: str | Sequence[Turn], **options: Unpack[JudgeOptions]
     ) -> AsyncGenerator[Classification | Delta | End, None]:
         """First the sentiment of the last user turn, then the reply's deltas, then one End.
 
         sentiment_profile names the profile that judges; the rest is as in `stream_reply`.
         """
-        fields = messages.chat_fields(
-            text_or_turns, profile, system_prompt, sampling, conversation_id
-        )
+        given = chosen(Judging, "judge_and_reply", options)
+        fields = messages.chat_fields(text_or_turns, given)
         stream = messages_of(
             self._open().chat.JudgeAndReply,
-            chat_pb2.JudgeAndReplyRequest(**fields, sentiment_profile=sentiment_profile or ""),
-            messages.chat_metadata(conversation_id, accept_degraded),
-            self._patience(timeout_s),
-            self._attempts,
+            chat_pb2.JudgeAndReplyRequest(
+                **fields, sentiment_profile=given.sentiment_profile or ""
+            ),
+            self._connection.terms(given.timeout_s, messages.chat_metadata(given)),
         )
-        # The end is handed out after the status has come: a caller who leaves the loop with it
-        # would otherwise cancel a call that was answered.
-        end: End | None = None
-        async with aclosing(stream):
-            async for message in stream:
-                event = messages.judge_event(message)
-                if isinstance(event, End):
-                    end = event
-                elif event is not None:
-                    yield event
-        if end is None:
-            raise error_of_broken_stream()
-        yield end
+        read = messages.JudgeEvents().read
+        events: AsyncGenerator[Classification | Delta | End, None] = events_of(stream, read)
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+    async def profiles(self, *, timeout_s: float | None = None) -> tuple[ProfileInfo, ...]:
+        """The profiles that calls can name now: those that classify, then those that chat.
+
+        One instance of each role answers for all: a fleet is meant to have the same everywhere.
+        """
+        opened = self._open()
+        terms = self._connection.terms(timeout_s, (("tidegate-accept-degraded", "false"),))
+        request = profile_pb2.ListProfilesRequest()
+        found = [
+            await answer_of(method, request, terms)
+            for method in (opened.sentiment.ListProfiles, opened.chat.ListProfiles)
+        ]
+        return tuple(profile for answer in found for profile in messages.profiles(answer))
 
     async def status(self, *, timeout_s: float | None = None) -> FleetStatus:
         """What the balancer knows of its instances and lanes."""
         answer = await answer_of(
             self._open().fleet.GetStatus,
             fleet_pb2.GetStatusRequest(),
-            (),
-            self._patience(timeout_s),
-            self._attempts,
+            self._connection.terms(timeout_s),
         )
         return messages.fleet_status(answer)
 
@@ -260,9 +229,7 @@ class AsyncClient:
         stream = messages_of(
             self._open().fleet.WatchStatus,
             fleet_pb2.WatchStatusRequest(),
-            (),
-            Patience(None if timeout_s is None else checked_timeout(timeout_s)),
-            self._attempts,
+            self._connection.endless_terms(timeout_s),
         )
         async with aclosing(stream):
             async for message in stream:
@@ -276,16 +243,33 @@ class AsyncClient:
         answer = await answer_of(
             self._open().fleet.Drain,
             fleet_pb2.DrainRequest(instance_id=instance_id),
-            (),
-            self._patience(timeout_s),
-            self._attempts,
+            self._connection.terms(timeout_s),
         )
         return messages.instance_status(answer.instance)
 
+    async def _classified(self, text: str, options: Classifying) -> Classification:
+        answer = await answer_of(
+            self._open().sentiment.Classify,
+            messages.classify_request(text, options),
+            self._connection.terms(options.timeout_s),
+        )
+        return messages.classification(answer)
+
     def _open(self) -> _Open:
+        if self._is_closed:
+            raise RuntimeError("this client is closed; make a new one")
         if self._opened is None:
-            raise RuntimeError("this client is closed; use it inside `async with AsyncClient(…)`")
+            self._opened = self._connected()
         return self._opened
 
-    def _patience(self, timeout_s: float | None) -> Patience:
-        return Patience(self._timeout_s if timeout_s is None else checked_timeout(timeout_s))
+    def _connected(self) -> _Open:
+        address, options, tls = (
+            self._connection.address,
+            self._connection.options,
+            self._connection.tls,
+        )
+        if tls is None:
+            channel = grpc.aio.insecure_channel(address, options)
+        else:
+            channel = grpc.aio.secure_channel(address, tls.credentials(), options)
+        return _Open(channel, SentimentStub(channel), ChatStub(channel), FleetStub(channel))

@@ -5,20 +5,22 @@ Knows nothing about what the messages mean; when to try again is the policy's.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import Protocol, TypeVar, cast
 
 import grpc
 
-from tidegate.clients.errors import TidegateError, error_of_call
-from tidegate.clients.patience import Patience
+from tidegate.clients.answers import End
+from tidegate.clients.errors import TidegateError, error_of_broken_stream, error_of_call
+from tidegate.clients.hangup import Hangup
+from tidegate.clients.patience import Terms
 from tidegate.clients.retry import retrying
-
-CallMetadata = tuple[tuple[str, str], ...]
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 _Response_co = TypeVar("_Response_co", covariant=True)
+_Event = TypeVar("_Event")
 
 
 class Incoming(Protocol[_Response_co]):
@@ -34,17 +36,17 @@ class Incoming(Protocol[_Response_co]):
 def answer_of(
     method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
     request: _Request,
-    metadata: CallMetadata,
-    patience: Patience,
-    attempts: int,
+    terms: Terms,
+    hangup: Hangup,
 ) -> _Response:
     """The one answer of a unary call; raises a TidegateError when no attempt brought one.
 
-    An interrupt while it waits cancels the call.
+    An interrupt while it waits cancels the call, and so does another thread by `hangup`.
     """
 
     def attempt() -> _Response:
-        call = method.future(request, timeout=patience.left_s(), metadata=metadata)
+        call = method.future(request, timeout=terms.patience.left_s(), metadata=terms.metadata)
+        hangup.begin(call)
         try:
             return call.result()
         except grpc.RpcError as error:
@@ -52,16 +54,17 @@ def answer_of(
         except BaseException:
             call.cancel()
             raise
+        finally:
+            hangup.end(call)
 
-    return retrying(attempts, patience.timeout_s)(attempt)
+    attempts = retrying(terms.attempts, terms.patience.timeout_s, is_over=hangup.is_over)
+    return attempts(attempt)
 
 
 def messages_of(
     method: grpc.UnaryStreamMultiCallable[_Request, _Response],
     request: _Request,
-    metadata: CallMetadata,
-    patience: Patience,
-    attempts: int,
+    terms: Terms,
 ) -> Generator[_Response, None, None]:
     """The messages of a server stream; only before the first one is it tried again.
 
@@ -71,17 +74,38 @@ def messages_of(
 
     def attempt() -> _Response | None:
         nonlocal call
-        call = method(request, timeout=patience.left_s(), metadata=metadata)
+        call = method(request, timeout=terms.patience.left_s(), metadata=terms.metadata)
         return next_message(call)
 
     try:
-        message = retrying(attempts, patience.timeout_s)(attempt)
+        message = retrying(terms.attempts, terms.patience.timeout_s)(attempt)
         while call is not None and message is not None:
             yield message
             message = next_message(call)
     finally:
         if call is not None:
             call.cancel()
+
+
+def events_of(
+    stream: Generator[_Response, None, None], read: Callable[[_Response], _Event | None]
+) -> Generator[_Event, None, None]:
+    """What the messages of a reply say, the end last; a stream without one is a failure.
+
+    The end is handed out after the status has come: a caller who leaves the loop with it
+    would otherwise cancel a call that was answered.
+    """
+    end: _Event | None = None
+    with closing(stream):
+        for message in stream:
+            event = read(message)
+            if isinstance(event, End):
+                end = event
+            elif event is not None:
+                yield event
+    if end is None:
+        raise error_of_broken_stream()
+    yield end
 
 
 def next_message(call: Incoming[_Response]) -> _Response | None:

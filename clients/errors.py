@@ -80,8 +80,6 @@ _KIND: Mapping[grpc.StatusCode, type[TidegateError]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
 }
 
-_CODE_BY_NUMBER: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
-
 # The words with which gRPC itself refuses a message above its size limit. It says
 # RESOURCE_EXHAUSTED, but no amount of waiting makes the message smaller.
 _TOO_LARGE = "message larger than max"
@@ -101,12 +99,6 @@ def error_of_call(code: grpc.StatusCode, message: str | None, trailers: Metadata
         elif key == "grpc-status-details-bin" and isinstance(value, bytes):
             status = _parsed(value)
     return _error(code, message or "", status, pushback_ms)
-
-
-def error_of_item(status: status_pb2.Status) -> TidegateError:
-    """The error for one item of a bulk stream, which carries its status in the message."""
-    code = _CODE_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN)
-    return _error(code, status.message, status, None)
 
 
 def error_of_text(name: str) -> InvalidInput:

@@ -1,4 +1,4 @@
-"""What a caller hands in besides plain text: turns, sampling options, items of a bulk stream.
+"""What a caller hands in besides plain text: turns, sampling options, items of a bulk.
 
 Knows nothing about the wire; what is accepted is decided by the server, which names the field
 that it refuses.
@@ -47,10 +47,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One text of a bulk stream.
+    """One text of many.
 
     item_id comes back with the answer, whatever it is; empty means the item's position, from 0.
-    profile and system_prompt override, for this item, those of the whole stream.
+    profile and system_prompt override, for this item, those of them all.
     """
 
     text: str

@@ -13,6 +13,8 @@ import grpc
 
 from tidegate.clients.answers import (
     Classification,
+    DegradedEnd,
+    DegradedReply,
     Delta,
     End,
     FinishReason,
@@ -30,8 +32,11 @@ from tidegate.clients.fleet import (
     Phase,
     Role,
 )
-from tidegate.clients.inputs import Item, Sampling, Turn
-from tidegate.v1 import chat_pb2, fleet_pb2, sentiment_pb2, usage_pb2
+from tidegate.clients.inputs import Turn
+from tidegate.clients.options import Chatting, Classifying
+from tidegate.clients.patience import CallMetadata
+from tidegate.clients.profiles import ProfileInfo, ProfileKind
+from tidegate.v1 import chat_pb2, fleet_pb2, profile_pb2, sentiment_pb2, usage_pb2
 
 _LARGEST = {"sampling.max_tokens": 2**32 - 1, "sampling.seed": 2**64 - 1}
 
@@ -52,43 +57,22 @@ _ROLE = {
 }
 
 
-def classify_request(
-    text: str, profile: str | None, system_prompt: str | None
-) -> sentiment_pb2.ClassifyRequest:
+def classify_request(text: str, options: Classifying) -> sentiment_pb2.ClassifyRequest:
     """Raises InvalidInput for what no message can hold; so does every builder here."""
     return sentiment_pb2.ClassifyRequest(
         text=_text("text", text),
-        profile=_text("profile", profile or ""),
-        system_prompt=_optional_text("system_prompt", system_prompt),
+        profile=_text("profile", options.profile or ""),
+        system_prompt=_optional_text("system_prompt", options.system_prompt),
     )
 
 
-def stream_request(
-    wire_id: str, item: Item, profile: str | None, system_prompt: str | None
-) -> sentiment_pb2.ClassifyStreamRequest:
-    """One item of a bulk stream; what the item leaves open comes from the stream."""
-    return sentiment_pb2.ClassifyStreamRequest(
-        item_id=wire_id,
-        request=classify_request(
-            item.text,
-            profile if item.profile is None else item.profile,
-            system_prompt if item.system_prompt is None else item.system_prompt,
-        ),
-    )
-
-
-def chat_fields(
-    text_or_turns: str | Sequence[Turn],
-    profile: str | None,
-    system_prompt: str | None,
-    sampling: Sampling | None,
-    conversation_id: str | None,
-) -> dict[str, Any]:
+def chat_fields(text_or_turns: str | Sequence[Turn], options: Chatting) -> dict[str, Any]:
     """The fields that all three chat requests share, under their names in the contract."""
+    sampling = options.sampling
     fields: dict[str, Any] = {
-        "profile": _text("profile", profile or ""),
-        "system_prompt": _optional_text("system_prompt", system_prompt),
-        "conversation_id": _text("conversation_id", conversation_id or ""),
+        "profile": _text("profile", options.profile or ""),
+        "system_prompt": _optional_text("system_prompt", options.system_prompt),
+        "conversation_id": _text("conversation_id", options.conversation_id or ""),
     }
     if isinstance(text_or_turns, str):
         fields["text"] = _text("text", text_or_turns)
@@ -111,17 +95,16 @@ def chat_fields(
     return fields
 
 
-def chat_metadata(
-    conversation_id: str | None, accept_degraded: bool
-) -> tuple[tuple[str, str], ...]:
+def chat_metadata(options: Chatting) -> CallMetadata:
     """What the balancer reads of a chat, for it never opens the message.
 
     Metadata is ASCII, a conversation's name need not be: it travels percent-encoded.
     """
     metadata = []
-    if conversation_id:
-        metadata.append(("tidegate-conversation", quote(_text("conversation_id", conversation_id))))
-    if not accept_degraded:
+    if options.conversation_id:
+        name = quote(_text("conversation_id", options.conversation_id))
+        metadata.append(("tidegate-conversation", name))
+    if not options.accept_degraded:
         metadata.append(("tidegate-accept-degraded", "false"))
     return tuple(metadata)
 
@@ -143,17 +126,17 @@ def classification(message: sentiment_pb2.ClassifyResponse) -> Classification:
 
 def reply(message: chat_pb2.ReplyResponse) -> Reply:
     """The value of a whole reply."""
-    return Reply(
-        text=message.text,
-        finish_reason=_FINISH_REASON.get(message.finish_reason, FinishReason.UNSPECIFIED),
-        usage=_usage(message.usage),
-        profile=message.profile,
-        profile_version=message.profile_version,
-        model=message.model,
-        degraded=message.degraded,
-        truncated=message.truncated,
-        sentiment=classification(message.sentiment) if message.HasField("sentiment") else None,
+    shared = (
+        message.text,
+        _FINISH_REASON.get(message.finish_reason, FinishReason.UNSPECIFIED),
+        _usage(message.usage),
+        message.profile,
+        message.profile_version,
+        message.model,
     )
+    if message.degraded:
+        return DegradedReply(*shared, True, message.truncated, classification(message.sentiment))
+    return Reply(*shared, False, message.truncated, None)
 
 
 def stream_event(message: chat_pb2.StreamReplyResponse) -> Delta | End | None:
@@ -161,17 +144,54 @@ def stream_event(message: chat_pb2.StreamReplyResponse) -> Delta | End | None:
     kind = message.WhichOneof("event")
     if kind == "delta":
         return Delta(message.delta)
-    return _end(message.end) if kind == "end" else None
+    return _end(message.end, message.end.sentiment) if kind == "end" else None
 
 
-def judge_event(message: chat_pb2.JudgeAndReplyResponse) -> Classification | Delta | End | None:
-    """The event in a message; None for one that this release doesn't know."""
-    kind = message.WhichOneof("event")
-    if kind == "sentiment":
-        return classification(message.sentiment)
-    if kind == "delta":
-        return Delta(message.delta)
-    return _end(message.end) if kind == "end" else None
+def judge_event(
+    message: chat_pb2.JudgeAndReplyResponse, judged: sentiment_pb2.ClassifyResponse | None = None
+) -> Classification | Delta | End | None:
+    """The event in a message; None for one that this release doesn't know.
+
+    The end of a degraded reply says again what was `judged` first.
+    """
+    match message.WhichOneof("event"):
+        case "sentiment":
+            return classification(message.sentiment)
+        case "delta":
+            return Delta(message.delta)
+        case "end":
+            return _end(message.end, judged or message.end.sentiment)
+        case _:
+            return None
+
+
+class JudgeEvents:
+    """Reads the events of one JudgeAndReply stream, and remembers what was judged."""
+
+    def __init__(self) -> None:
+        self._judged: sentiment_pb2.ClassifyResponse | None = None
+
+    def read(self, message: chat_pb2.JudgeAndReplyResponse) -> Classification | Delta | End | None:
+        """The event in the next message; None for one that this release doesn't know."""
+        if message.HasField("sentiment"):
+            self._judged = message.sentiment
+        return judge_event(message, self._judged)
+
+
+def profiles(message: profile_pb2.ListProfilesResponse) -> tuple[ProfileInfo, ...]:
+    """The values of a listing; a kind of a later release reads as UNSPECIFIED."""
+    kinds = {kind.value: kind for kind in ProfileKind}
+    return tuple(
+        ProfileInfo(
+            name=each.name,
+            version=each.version,
+            kind=kinds.get(each.kind, ProfileKind.UNSPECIFIED),
+            description=each.description,
+            labels=tuple(each.labels),
+            is_default=each.is_default,
+        )
+        for each in message.profiles
+    )
 
 
 def fleet_status(message: fleet_pb2.GetStatusResponse) -> FleetStatus:
@@ -218,17 +238,17 @@ def _lane(message: fleet_pb2.LaneStatus) -> LaneStatus:
     )
 
 
-def _end(message: chat_pb2.ReplyEnd) -> End:
-    return End(
-        finish_reason=_FINISH_REASON.get(message.finish_reason, FinishReason.UNSPECIFIED),
-        usage=_usage(message.usage),
-        profile=message.profile,
-        profile_version=message.profile_version,
-        model=message.model,
-        degraded=message.degraded,
-        truncated=message.truncated,
-        sentiment=classification(message.sentiment) if message.HasField("sentiment") else None,
+def _end(message: chat_pb2.ReplyEnd, sentiment: sentiment_pb2.ClassifyResponse) -> End:
+    shared = (
+        _FINISH_REASON.get(message.finish_reason, FinishReason.UNSPECIFIED),
+        _usage(message.usage),
+        message.profile,
+        message.profile_version,
+        message.model,
     )
+    if message.degraded:
+        return DegradedEnd(*shared, True, message.truncated, classification(sentiment))
+    return End(*shared, False, message.truncated, None)
 
 
 def _usage(message: usage_pb2.Usage) -> Usage:

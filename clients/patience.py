@@ -1,4 +1,4 @@
-"""Says how much of a call's time is left, over all its attempts.
+"""Says how much of a call's time is left, over all its attempts, and what else these share.
 
 Knows nothing about what the time is spent on.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+
+CallMetadata = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,17 @@ def checked_attempts(attempts: int) -> int:
     return attempts
 
 
-def checked_window(window: int) -> int:
+def checked_concurrency(concurrency: int) -> int:
     """The same number; raises ValueError for one with which nothing would ever be sent."""
-    if window < 1:
-        raise ValueError(f"window: {window} is not a number from 1 on")
-    return window
+    if concurrency < 1:
+        raise ValueError(f"concurrency: {concurrency} is not a number from 1 on")
+    return concurrency
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What every attempt of a call shares: how often, how long, and what is said beside the message."""
+
+    patience: Patience
+    attempts: int
+    metadata: CallMetadata = ()

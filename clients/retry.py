@@ -7,6 +7,7 @@ Knows nothing about channels or messages, and reads no clock: tenacity carries t
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 
 import grpc
@@ -15,9 +16,12 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception,
+    sleep,
+    sleep_using_event,
     stop_after_attempt,
     stop_before_delay,
     stop_never,
+    stop_when_event_set,
 )
 from tenacity.stop import stop_base
 
@@ -49,13 +53,18 @@ def delay_s(error: TidegateError, attempt: int, chance: float) -> float | None:
 
 
 def retrying(
-    attempts: int, timeout_s: float | None, chance: Callable[[], float] = random.random
+    attempts: int,
+    timeout_s: float | None,
+    chance: Callable[[], float] = random.random,
+    is_over: threading.Event | None = None,
 ) -> Retrying:
-    """The policy for a blocking call; see `retrying_async`."""
+    """The policy for a blocking call; see `retrying_async`. `is_over` ends a pause when it is set."""
+    stop = _stop(attempts, timeout_s)
     return Retrying(
         retry=retry_if_exception(_may_be_tried_again),
         wait=_Wait(chance),
-        stop=_stop(attempts, timeout_s),
+        sleep=sleep if is_over is None else sleep_using_event(is_over),
+        stop=stop if is_over is None else stop | stop_when_event_set(is_over),
         reraise=True,
     )
 

@@ -1,54 +1,20 @@
-"""The command `tidegate-server`: settings in, exit code out."""
+"""The command `tidegate-server`: serves, or checks profiles when its first word is `lint`.
 
-import asyncio
+Knows nothing of either. Profiles can be checked where what serving needs is not installed.
+"""
+
 import sys
-from typing import NoReturn
-
-from tidegate.server.affinity import AffinityError, parse_cpus, pin
-from tidegate.server.config import ServerSettings, SettingsError, read_settings
-from tidegate.server.life import EngineDiedError, Life
-from tidegate.server.logs import set_up_logs
-from tidegate.server.memory_lock import MemoryLockError, lock_memory
-from tidegate.server.start_error import StartError
 
 
 def main() -> None:
-    """Run the server. Exits with 0 after a drain, 2 for a wrong setting, 1 for the rest."""
-    try:
-        settings = read_settings(sys.argv[1:])
-    except SettingsError as error:
-        _give_up(str(error), 2)
-    set_up_logs(settings.log_format)
-    try:
-        _take_care(settings)
-        asyncio.run(_live(settings))
-    except SettingsError as error:
-        _give_up(str(error), 2)
-    except (StartError, EngineDiedError, MemoryLockError) as error:
-        _give_up(str(error), 1)
+    """Do what the command line asks for, and end the process with its exit code."""
+    if sys.argv[1:2] == ["lint"]:
+        from tidegate.server import lint_command
 
+        raise SystemExit(lint_command.run(sys.argv[2:]))
+    from tidegate.server import serve_command
 
-def _take_care(settings: ServerSettings) -> None:
-    """Set up the process before it starts threads and loads a model for minutes.
-
-    torch counts the CPUs when it is imported, so that pinning also chooses its threads.
-    """
-    if settings.cpus:
-        try:
-            pin(parse_cpus(settings.cpus))
-        except AffinityError as error:
-            raise SettingsError(f"cpus: {settings.cpus!r}: {error}") from None
-    if settings.lock_memory:
-        lock_memory()
-
-
-async def _live(settings: ServerSettings) -> None:
-    await Life(settings).run()
-
-
-def _give_up(line: str, code: int) -> NoReturn:
-    sys.stderr.write(f"tidegate-server: {line}\n")
-    raise SystemExit(code)
+    serve_command.run(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import structlog
 
 from tidegate.server.abridger import Abridger
 from tidegate.server.builtin_profiles import builtin_profiles, model_format
+from tidegate.server.catalogue import Catalogue
 from tidegate.server.chat import ChatService
 from tidegate.server.config import ServerSettings
 from tidegate.server.edge import Edge, Handlers
@@ -19,7 +20,7 @@ from tidegate.server.judge import Judge
 from tidegate.server.lane import Lane, Role
 from tidegate.server.preparation import Preparations
 from tidegate.server.priors import Priors
-from tidegate.server.profile import Kind, ProfileError
+from tidegate.server.profile import Kind, Profile, ProfileError
 from tidegate.server.profile_folder import ProfileFolder
 from tidegate.server.profiles import ProfileStore
 from tidegate.server.prompts import PromptWriter, Speaker, Turn
@@ -69,10 +70,11 @@ class Answering:
         self._scribe = Scribe(writer, engine.context_tokens)
         self._judge = Judge(engine, self._scribe, self._preparations)
         self._replier = Replier(engine, self._scribe, self._preparations)
-        self._sentiment = SentimentService(edge, self.profiles, validation, self._judge)
+        catalogue = Catalogue(self.profiles, self._defaults)
+        self._sentiment = SentimentService(edge, self.profiles, validation, self._judge, catalogue)
         abridger = Abridger(self._judge, self._scribe)
         self._chat = ChatService(
-            edge, self.profiles, validation, self._judge, self._replier, abridger
+            edge, self.profiles, validation, self._judge, self._replier, abridger, catalogue
         )
 
     def handlers(self) -> Handlers:
@@ -94,10 +96,13 @@ class Answering:
     async def prepare_all(self) -> None:
         """Prepare every profile, for calls to come; those who come earlier prepare their own."""
         for profile in self.profiles.all():
-            try:
-                await self._preparations.prepare(profile)
-            except (EngineError, EngineStoppedError, ProfileError) as error:
-                log.warning("a profile is not prepared yet", profile=profile.name, why=str(error))
+            await self._prepare_later(profile)
+
+    async def _prepare_later(self, profile: Profile) -> None:
+        try:
+            await self._preparations.prepare(profile)
+        except (EngineError, EngineStoppedError, ProfileError) as error:
+            log.warning("a profile is not prepared yet", profile=profile.name, why=str(error))
 
     async def _answer_one(self) -> None:
         classify = self.profiles.find(self._defaults.sentiment)

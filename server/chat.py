@@ -11,6 +11,7 @@ import grpc
 
 from tidegate.server.abridger import Abridged, Abridger
 from tidegate.server.call_metadata import chat_lane
+from tidegate.server.catalogue import Catalogue
 from tidegate.server.decoding import decode
 from tidegate.server.edge import Arrival, Context, Edge, Handlers
 from tidegate.server.judge import Judge
@@ -27,6 +28,7 @@ from tidegate.v1.chat_pb2 import (
     StreamReplyRequest,
     StreamReplyResponse,
 )
+from tidegate.v1.profile_pb2 import ListProfilesRequest, ListProfilesResponse
 from tidegate.v1.sentiment_pb2 import ClassifyResponse
 
 
@@ -41,6 +43,7 @@ class ChatService:
         judge: Judge,
         replier: Replier,
         abridger: Abridger,
+        catalogue: Catalogue,
     ) -> None:
         self._edge = edge
         self._profiles = profiles
@@ -48,10 +51,15 @@ class ChatService:
         self._judge = judge
         self._replier = replier
         self._abridger = abridger
+        self._catalogue = catalogue
 
     def handlers(self) -> Handlers:
         """Return the handler of each method, by its path."""
         return {
+            "/tidegate.v1.Chat/ListProfiles": grpc.unary_unary_rpc_method_handler(
+                self.list_profiles,
+                response_serializer=ListProfilesResponse.SerializeToString,
+            ),
             "/tidegate.v1.Chat/Reply": grpc.unary_unary_rpc_method_handler(
                 self.reply,
                 response_serializer=ReplyResponse.SerializeToString,
@@ -65,6 +73,13 @@ class ChatService:
                 response_serializer=JudgeAndReplyResponse.SerializeToString,
             ),
         }
+
+    async def list_profiles(self, data: bytes, context: Context) -> ListProfilesResponse:
+        """Tell which profiles a chat can be answered by."""
+        async with self._edge.call(Lane.CHAT, context):
+            decode(ListProfilesRequest, data)
+            return self._catalogue.list("chat")
+        raise AssertionError("a refused call was answered")  # pragma: no cover
 
     async def reply(self, data: bytes, context: Context) -> ReplyResponse:
         """Answer with the whole reply at once."""

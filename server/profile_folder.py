@@ -60,6 +60,17 @@ def read_profile(path: Path, content: bytes) -> Profile:
 
     Raises ProfileError.
     """
+    profile = read_profile_unlinted(path, content)
+    for finding in lint(profile):
+        raise ProfileError(str(path), profile.name, finding.key, str(finding))
+    return profile
+
+
+def read_profile_unlinted(path: Path, content: bytes) -> Profile:
+    """Return the profile that the bytes of the file `path` describe, whatever the prompt rules say.
+
+    Raises ProfileError.
+    """
     name = path.name.removesuffix(".toml")
     if not _NAME.fullmatch(name):
         raise ProfileError(
@@ -71,10 +82,7 @@ def read_profile(path: Path, content: bytes) -> Profile:
         raise ProfileError(str(path), name, "file", f"not UTF-8 at byte {error.start}") from None
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(str(path), name, "file", f"not TOML: {error}") from None
-    profile = make_profile(str(path), name, said)
-    for finding in lint(profile):
-        raise ProfileError(str(path), name, finding.key, str(finding))
-    return profile
+    return make_profile(str(path), name, said)
 
 
 class ProfileFolder:

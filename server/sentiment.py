@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 
+from tidegate.server.catalogue import Catalogue
 from tidegate.server.decoding import decode, find_string
 from tidegate.server.edge import Arrival, Context, Edge, Handlers
 from tidegate.server.judge import Judge
@@ -15,6 +16,7 @@ from tidegate.server.lane import Lane
 from tidegate.server.profiles import ProfileStore
 from tidegate.server.refusal import RefusedError, Violation, refuse_fields
 from tidegate.server.validation import Validation, check_id
+from tidegate.v1.profile_pb2 import ListProfilesRequest, ListProfilesResponse
 from tidegate.v1.sentiment_pb2 import (
     ClassifyRequest,
     ClassifyResponse,
@@ -31,12 +33,18 @@ class SentimentService:
     """Answers the methods of tidegate.v1.Sentiment."""
 
     def __init__(
-        self, edge: Edge, profiles: ProfileStore, validation: Validation, judge: Judge
+        self,
+        edge: Edge,
+        profiles: ProfileStore,
+        validation: Validation,
+        judge: Judge,
+        catalogue: Catalogue,
     ) -> None:
         self._edge = edge
         self._profiles = profiles
         self._validation = validation
         self._judge = judge
+        self._catalogue = catalogue
 
     def handlers(self) -> Handlers:
         """Return the handler of each method, by its path."""
@@ -49,12 +57,23 @@ class SentimentService:
                 self.classify_stream,
                 response_serializer=ClassifyStreamResponse.SerializeToString,
             ),
+            "/tidegate.v1.Sentiment/ListProfiles": grpc.unary_unary_rpc_method_handler(
+                self.list_profiles,
+                response_serializer=ListProfilesResponse.SerializeToString,
+            ),
         }
 
     async def classify(self, data: bytes, context: Context) -> ClassifyResponse:
         """Answer one text."""
         async with self._edge.call(Lane.SENTIMENT, context) as arrival:
             return await self._answer(decode(ClassifyRequest, data), arrival)
+        raise AssertionError("a refused call was answered")  # pragma: no cover
+
+    async def list_profiles(self, data: bytes, context: Context) -> ListProfilesResponse:
+        """Tell which profiles a text can be labelled by."""
+        async with self._edge.call(Lane.SENTIMENT, context):
+            decode(ListProfilesRequest, data)
+            return self._catalogue.list("classify")
         raise AssertionError("a refused call was answered")  # pragma: no cover
 
     async def classify_stream(self, requests: AsyncIterator[bytes], context: Context) -> None:

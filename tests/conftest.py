@@ -1,10 +1,14 @@
 """Fixtures of more than one part."""
 
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 from support.consul import ConsulAgent, find_consul
+
+# What is said to people is read here in English, whatever the developer's own language is.
+os.environ["TIDEGATE_LANG"] = "en"
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts background jobs deaf to Ctrl-C; the programs under test would inherit that.

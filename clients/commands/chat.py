@@ -13,13 +13,15 @@ from typing import Annotated
 
 import typer
 
-from tidegate.clients.answers import Delta, End, FinishReason
+from tidegate.clients.answers import DegradedEnd, Delta, End, FinishReason
 from tidegate.clients.client import Client
 from tidegate.clients.commands import options
-from tidegate.clients.commands.failure import line_of, reported, say
+from tidegate.clients.commands.connection import calling
+from tidegate.clients.commands.failure import line_of, say
 from tidegate.clients.commands.output import aside, fields_of, write, write_json
 from tidegate.clients.conversation import Conversation
 from tidegate.clients.errors import TidegateError
+from tidegate.clients.words import told
 
 PROMPT = "> "
 
@@ -39,7 +41,7 @@ def chat(
     Without TEXT a dialogue begins that remembers what was said. There Ctrl-C stops the reply that is being written, and Ctrl-D leaves. A stdin
     that is no terminal is read a turn a line.
     """
-    with reported(address), Client(address) as client:
+    with calling(address) as client:
         asking = _Asking(client, Conversation(), profile, system_prompt, timeout)
         answer = asking.at_once if as_json else asking.as_it_comes
         if text is None:
@@ -100,7 +102,7 @@ class _Asking:
 
 def _talk(answer: Callable[[str], None], address: str) -> None:
     if sys.stdin.isatty():
-        say(aside("Ctrl-C stops a reply, Ctrl-D leaves."))
+        say(aside(told("Ctrl-C stops a reply, Ctrl-D leaves.")))
         # Gives the prompt line editing and history; not every Python has it.
         with suppress(ImportError):
             import readline  # noqa: F401
@@ -116,7 +118,7 @@ def _answer_a_person(answer: Callable[[str], None], text: str, address: str) -> 
     try:
         answer(text)
     except KeyboardInterrupt:
-        say(aside("(stopped)"))
+        say(aside(told("(stopped)")))
     except TidegateError as error:
         say(f"tidegate: {line_of(error, address)}")
 
@@ -133,7 +135,7 @@ def _questions() -> Iterator[str]:
         except KeyboardInterrupt:
             if not sys.stdin.isatty():
                 raise
-            say(aside("\nCtrl-D leaves."))
+            say(aside("\n" + told("Ctrl-D leaves.")))
             continue
         if text.strip():
             yield text
@@ -151,7 +153,8 @@ def _typed() -> str:
 
 
 def _say_how_it_ended(end: End) -> None:
-    if end.degraded and end.sentiment is not None:
-        say(aside(f"(a short answer, because of load; the text sounds {end.sentiment.label})"))
+    if isinstance(end, DegradedEnd):
+        label = end.sentiment.label
+        say(aside(told("(a short answer, because of load; the text sounds {label})", label=label)))
     elif end.finish_reason is FinishReason.LENGTH:
-        say(aside("(cut at the longest reply allowed)"))
+        say(aside(told("(cut at the longest reply allowed)")))

@@ -1,69 +1,158 @@
-"""`tidegate classify`: the label of one text, of several, or of every line of stdin.
+"""`tidegate classify`: the label of one text, of several, of every line of stdin, or of a file's records.
 
-Knows nothing about the wire. Several texts go over one stream and come out in their own order.
+Knows nothing about the wire, nor about how files are read (sheets).
 """
 
 from __future__ import annotations
 
 import sys
-from collections import deque
 from collections.abc import Iterable, Iterator
+from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tidegate.clients.answers import Classification, ClassifiedItem
+from tidegate.clients.bulk import CONCURRENCY
 from tidegate.clients.client import Client
 from tidegate.clients.commands import options
-from tidegate.clients.commands.failure import ExitCode, exit_code_of, line_of, reported, say
+from tidegate.clients.commands.connection import calling
+from tidegate.clients.commands.failure import ExitCode, exit_code_of, line_of, say
 from tidegate.clients.commands.output import fields_of, label_line, write, write_json
-from tidegate.clients.errors import TidegateError
+from tidegate.clients.commands.sheet import Output, classify_sheet, sheet_of
+from tidegate.clients.errors import TidegateError, Unavailable
 from tidegate.clients.inputs import Item
+from tidegate.clients.options import ClassifyOptions
+from tidegate.clients.sheets.records import SHAPE_OF_SUFFIX
+from tidegate.clients.words import told
+
+# Many texts are no person's hurry: each is tried oftener than a single one.
+BULK_ATTEMPTS = 6
+
+
+class Format(str, Enum):
+    """How answers are written."""
+
+    TABLE = "table"
+    JSONL = "jsonl"
+    CSV = "csv"
 
 
 def classify(
     texts: Annotated[
         list[str],
-        typer.Argument(metavar="TEXT", help="The texts; a single - reads stdin, a text a line."),
+        typer.Argument(
+            metavar="TEXT|FILE",
+            help="The texts; a single - reads stdin, a text a line; a single file ending in "
+            f"{', '.join(SHAPE_OF_SUFFIX)} is read record by record.",
+        ),
     ],
     address: options.Address = options.DEFAULT_ADDRESS,
     profile: options.Profile = None,
     system_prompt: options.SystemPrompt = None,
     timeout: options.Timeout = None,
     as_json: options.Json = False,
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format", "-f", help="How answers are written. [default: table; a file's by its name]"
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            dir_okay=False,
+            help="Where a file's answers go: .csv, .tsv or .jsonl. What it holds already of them is kept.",
+        ),
+    ] = None,
+    column: Annotated[
+        str, typer.Option("--column", metavar="NAME", help="The file's column with the texts.")
+    ] = "text",
+    encoding: Annotated[
+        str,
+        typer.Option("--encoding", metavar="NAME", help="The file's encoding, such as gb18030."),
+    ] = "utf-8",
+    concurrency: Annotated[
+        int,
+        typer.Option(
+            "--concurrency",
+            min=1,
+            max=1024,
+            help="Calls under way at once, where there are many texts: as many as the fleet has sentiment slots.",
+        ),
+    ] = CONCURRENCY,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin the output file anew, whatever it holds.")
+    ] = False,
 ) -> None:
     """Say which label a text deserves.
 
     The number behind the label says how sure it is: 0 is a coin's toss, 1 is certain. A text that is refused gets a line on stderr and the rest go on; the exit code is then that
     of the first refused one. Blank lines of stdin are passed over.
+
+    `tidegate classify reviews.csv --column text -o out.csv` keeps the order and every column, and can be stopped at any time: the same command goes on where it stopped.
     """
-    with reported(address), Client(address) as client:
-        if len(texts) == 1 and texts != ["-"]:
-            answer = client.classify(
-                texts[0], profile=profile, system_prompt=system_prompt, timeout_s=timeout
-            )
-            if as_json:
-                write_json(fields_of(answer))
-            else:
-                write(label_line(answer))
-            return
-        order: deque[str] = deque()
-        items = _lines() if texts == ["-"] else _arguments(texts)
-        outcomes = client.classify_many(
-            _noted(items, order), profile=profile, system_prompt=system_prompt, timeout_s=timeout
+    wanted = Format.JSONL if as_json else form
+    given: ClassifyOptions = {
+        "profile": profile,
+        "system_prompt": system_prompt,
+        "timeout_s": timeout,
+    }
+    sheet = sheet_of(texts, column, encoding)
+    if sheet is not None:
+        target = Output(output, wanted.value if wanted else None, restart)
+        with calling(address, BULK_ATTEMPTS) as client:
+            exit_code = classify_sheet(client, sheet, target, concurrency, given, address)
+        raise typer.Exit(exit_code)
+    if output is not None or wanted is Format.CSV:
+        say(
+            f"tidegate: {told('-o and --format csv are for a file of texts; stdout takes the rest')}"
         )
-        exit_code = ExitCode.OK
-        for outcome in _in_order(outcomes, order):
-            if isinstance(outcome.outcome, TidegateError):
-                say(f"tidegate: text {outcome.item_id}: {line_of(outcome.outcome, address)}")
-                exit_code = exit_code or exit_code_of(outcome.outcome)
-            else:
-                _write_one(outcome, outcome.outcome, as_json)
+        raise typer.Exit(ExitCode.INPUT)
+    with calling(address) as client:
+        if len(texts) == 1 and texts != ["-"]:
+            _write_one(client.classify(texts[0], **given), wanted)
+            return
+        items = _lines() if texts == ["-"] else _arguments(texts)
+        exit_code = _classify_many(client, items, concurrency, given, wanted, address)
     raise typer.Exit(exit_code)
 
 
-def _write_one(item: ClassifiedItem, answer: Classification, as_json: bool) -> None:
-    if as_json:
+def _classify_many(
+    client: Client,
+    items: Iterable[Item],
+    concurrency: int,
+    given: ClassifyOptions,
+    wanted: Format | None,
+    address: str,
+) -> ExitCode:
+    exit_code = ExitCode.OK
+    for outcome in client.classify_many(items, concurrency=concurrency, **given):
+        match outcome.outcome:
+            case Unavailable() as error:
+                raise error
+            case TidegateError() as error:
+                line = told("text {id}: {line}", id=outcome.item_id, line=line_of(error, address))
+                say(f"tidegate: {line}")
+                exit_code = exit_code or exit_code_of(error)
+            case Classification() as answer:
+                _write_item(outcome, answer, wanted)
+    return exit_code
+
+
+def _write_one(answer: Classification, wanted: Format | None) -> None:
+    if wanted is Format.JSONL:
+        write_json(fields_of(answer))
+    else:
+        write(label_line(answer))
+
+
+def _write_item(item: ClassifiedItem, answer: Classification, wanted: Format | None) -> None:
+    if wanted is Format.JSONL:
         write_json({"item_id": item.item_id, "text": item.text, **fields_of(answer)})
     else:
         write(label_line(answer, item.text))
@@ -82,18 +171,3 @@ def _lines() -> Iterator[Item]:
         line = raw.decode("utf-8-sig" if number == 1 else "utf-8", errors="surrogateescape")
         if line.strip():
             yield Item(line.rstrip("\r\n"), str(number))
-
-
-def _noted(items: Iterable[Item], order: deque[str]) -> Iterator[Item]:
-    for item in items:
-        order.append(item.item_id)
-        yield item
-
-
-def _in_order(outcomes: Iterable[ClassifiedItem], order: deque[str]) -> Iterator[ClassifiedItem]:
-    """The outcomes in the order in which their items were taken, each as soon as it can be."""
-    held: dict[str, ClassifiedItem] = {}
-    for outcome in outcomes:
-        held[outcome.item_id] = outcome
-        while order and order[0] in held:
-            yield held.pop(order.popleft())

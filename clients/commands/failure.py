@@ -21,6 +21,7 @@ from tidegate.clients.errors import (
     TidegateError,
     Unavailable,
 )
+from tidegate.clients.words import told
 
 
 class ExitCode(IntEnum):
@@ -69,20 +70,24 @@ def line_of(error: TidegateError, address: str) -> str:
     words = " ".join(str(error).split())
     match error:
         case InvalidInput():
-            line = f"refused: {words}"
+            line = told("refused: {words}", words=words)
         case Overloaded():
-            line = f"overloaded: {words}"
+            line = told("overloaded: {words}", words=words)
         case Unavailable() if not error.reason:
-            line = f"nobody answers at {address} ({words}); `tidegate up` starts a service"
+            line = told(
+                "nobody answers at {address} ({words}); `tidegate up` starts a service",
+                address=address,
+                words=words,
+            )
         case Unavailable():
-            line = f"unavailable: {words}"
+            line = told("unavailable: {words}", words=words)
         case DeadlineExceeded():
-            line = f"no answer in time: {words}; --timeout gives it longer"
+            line = told("no answer in time: {words}; --timeout gives it longer", words=words)
         case _:
-            line = f"failed ({error.code.name}): {words}"
+            line = told("failed ({code}): {words}", code=error.code.name, words=words)
     if error.retry_after_s is not None:
         # Rounded up, so that who waits as told doesn't come too early.
-        line += f"; try again in {max(1, math.ceil(error.retry_after_s))} s"
+        line += told("; try again in {seconds} s", seconds=max(1, math.ceil(error.retry_after_s)))
     return line
 
 

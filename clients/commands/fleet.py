@@ -9,9 +9,8 @@ from typing import Annotated
 
 import typer
 
-from tidegate.clients.client import Client
 from tidegate.clients.commands import options
-from tidegate.clients.commands.failure import reported
+from tidegate.clients.commands.connection import calling
 from tidegate.clients.commands.output import fields_of, write, write_json
 
 fleet = typer.Typer(
@@ -40,7 +39,7 @@ def drain(
     Only the balancer at the address hears of it. The instance goes on running and gets calls again
     once it has left discovery and come back, for example by being started anew.
     """
-    with reported(address), Client(address) as client:
+    with calling(address) as client:
         drained = client.drain(instance, timeout_s=timeout)
         if as_json:
             write_json(fields_of(drained))

@@ -12,10 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from tidegate.clients.answers import Classification, Delta, End
-from tidegate.clients.client import Client
 from tidegate.clients.commands import options
-from tidegate.clients.commands.failure import reported, say
+from tidegate.clients.commands.connection import calling
+from tidegate.clients.commands.failure import say
 from tidegate.clients.commands.output import aside, fields_of, label_line, write, write_json
+from tidegate.clients.words import told
 
 
 def judge(
@@ -36,7 +37,7 @@ def judge(
 
     The label is written at once, the reply below it as it comes; both come from one call.
     """
-    with reported(address), Client(address) as client:
+    with calling(address) as client:
         events = client.judge_and_reply(
             text,
             profile=profile,
@@ -71,7 +72,7 @@ def _write_as_it_comes(events: _Events) -> None:
         if is_line_open:
             write("\n")
     if end is not None and end.degraded:
-        say(aside("(a short answer, because of load)"))
+        say(aside(told("(a short answer, because of load)")))
 
 
 def _write_at_once(events: _Events) -> None:

@@ -37,8 +37,7 @@ Timeout = Annotated[
         "-t",
         metavar="SECONDS",
         min=0.001,
-        help="How long a call may take in all, waiting and retries included. "
-        "[default: 60; none for several texts]",
+        help="How long a call may take in all, waiting and retries included. [default: 60]",
     ),
 ]
 

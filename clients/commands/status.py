@@ -16,14 +16,11 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
-from tidegate.clients.client import Client
 from tidegate.clients.commands import options
-from tidegate.clients.commands.failure import reported
-from tidegate.clients.commands.output import fields_of, write, write_json
+from tidegate.clients.commands.connection import calling
+from tidegate.clients.commands.output import PIPE_COLUMNS, fields_of, write, write_json
 from tidegate.clients.fleet import FleetStatus, InstanceStatus, LaneStatus
-
-# Wide enough for any row: a file or a pipe has no edge to fold lines at.
-_PIPE_COLUMNS = 240
+from tidegate.clients.words import told
 
 
 def status(
@@ -41,7 +38,7 @@ def status(
 
     With --watch a terminal shows the tables as they change; a file or a pipe gets a line a change.
     """
-    with reported(address), Client(address) as client:
+    with calling(address) as client:
         if watch:
             with closing(client.watch_status(timeout_s=timeout)) as snapshots:
                 _show(snapshots, address, as_json=as_json)
@@ -77,14 +74,26 @@ def _console() -> Console:
         file=sys.stdout,
         highlight=False,
         markup=False,
-        width=None if sys.stdout.isatty() else _PIPE_COLUMNS,
+        width=None if sys.stdout.isatty() else PIPE_COLUMNS,
     )
 
 
 def _page(fleet: FleetStatus, address: str) -> Group:
-    head = [f"balancer {fleet.version} at {address}, discovery: {fleet.discovery}"]
+    head = [
+        told(
+            "balancer {version} at {address}, discovery: {discovery}",
+            version=fleet.version,
+            address=address,
+            discovery=fleet.discovery,
+        )
+    ]
     if fleet.worker:
-        head.append(f"as seen by worker {fleet.worker}; the others' calls are not counted here")
+        head.append(
+            told(
+                "as seen by worker {worker}; the others' calls are not counted here",
+                worker=fleet.worker,
+            )
+        )
     return Group(*head, _instances(fleet), _lanes(fleet))
 
 
@@ -100,9 +109,8 @@ def _line(fleet: FleetStatus) -> str:
 
 
 def _instances(fleet: FleetStatus) -> Table:
-    table = Table(
-        "instance", "address", "phase", "role", "sentiment", "chat", "model", box=box.SIMPLE_HEAD
-    )
+    heads = ("instance", "address", "phase", "role", "sentiment", "chat", "model")
+    table = Table(*map(told, heads), box=box.SIMPLE_HEAD)
     for each in fleet.instances:
         table.add_row(
             each.id,
@@ -114,7 +122,7 @@ def _instances(fleet: FleetStatus) -> Table:
             each.model or "?",
         )
     if not fleet.instances:
-        table.add_row("none")
+        table.add_row(told("none"))
     return table
 
 
@@ -127,19 +135,9 @@ def _in_flight(instance: InstanceStatus, lane: str) -> str:
 
 
 def _lanes(fleet: FleetStatus) -> Table:
-    table = Table(
-        "lane",
-        "waiting",
-        "est. wait",
-        "offered",
-        "full",
-        "degraded",
-        "shed",
-        "expired",
-        "cancelled",
-        "failed",
-        box=box.SIMPLE_HEAD,
-    )
+    ends = ("full", "degraded", "shed", "expired", "cancelled", "failed")
+    heads = ("lane", "waiting", "est. wait", "offered", *ends)
+    table = Table(*map(told, heads), box=box.SIMPLE_HEAD)
     for lane in fleet.lanes:
         table.add_row(*_cells(lane))
     return table

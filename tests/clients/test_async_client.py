@@ -14,6 +14,8 @@ from tidegate.clients import (
     Classification,
     ClassifiedItem,
     DeadlineExceeded,
+    DegradedEnd,
+    DegradedReply,
     Delta,
     End,
     FinishReason,
@@ -253,20 +255,19 @@ async def test_status_is_read_whole(client: AsyncClient) -> None:
     assert lane.shed_by_reason == {"QUEUE_FULL": 1}
 
 
-async def test_every_item_gets_its_own_outcome(client: AsyncClient, service: Service) -> None:
+async def test_every_item_gets_its_own_outcome_in_its_turn(
+    client: AsyncClient, service: Service
+) -> None:
     items = ["slow", "太差了", "bad", "\udce4", Item("好", "same"), Item("差", "same", profile="p")]
     outcomes = [outcome async for outcome in client.classify_many(items, profile="shop")]
-    by_text = {outcome.text: outcome for outcome in outcomes}
-    assert len(outcomes) == len(items)
-    # The second was answered before the first.
-    assert [each.item_id for each in outcomes if each.item_id in {"0", "1"}] == ["1", "0"]
-    assert _label(by_text["太差了"]) == "负面"
-    assert isinstance(by_text["bad"].outcome, InvalidInput)
-    assert isinstance(by_text["\udce4"].outcome, InvalidInput)
-    assert (by_text["好"].item_id, _label(by_text["好"])) == ("same", "正面")
-    assert (by_text["差"].item_id, _label(by_text["差"])) == ("same", "负面")
-    profiles = [seen.request.request.profile for seen in service.seen if seen.method == "item"]  # type: ignore[attr-defined]
-    assert profiles == ["shop"] * 4 + ["p"]
+    assert [each.item_id for each in outcomes] == ["0", "1", "2", "3", "same", "same"]
+    assert [_label(outcomes[at]) for at in (0, 1, 4, 5)] == ["正面", "负面", "正面", "负面"]
+    assert isinstance(outcomes[2].outcome, InvalidInput)
+    assert isinstance(outcomes[3].outcome, InvalidInput)
+    # The second was answered while the first was still on its way.
+    assert service.most_under_way > 1
+    profiles = {seen.request.text: seen.request.profile for seen in service.seen}  # type: ignore[attr-defined]
+    assert profiles == {"slow": "shop", "太差了": "shop", "bad": "shop", "好": "shop", "差": "p"}
 
 
 def _label(item: ClassifiedItem) -> str:
@@ -278,38 +279,30 @@ async def test_no_items_give_no_outcomes(client: AsyncClient) -> None:
     assert [outcome async for outcome in client.classify_many([])] == []
 
 
-async def test_many_items_pass_through_a_small_window(client: AsyncClient) -> None:
+async def test_many_items_never_run_far_ahead(client: AsyncClient, service: Service) -> None:
     taken = 0
 
     async def items() -> AsyncIterator[str]:
         nonlocal taken
-        for _ in range(500):
+        for _ in range(300):
             taken += 1
             yield "好"
 
     answered = 0
-    async for _ in client.classify_many(items(), window=8):
+    async for _ in client.classify_many(items(), concurrency=4):
         answered += 1
-        assert taken - answered <= 8
-    assert answered == 500
+        assert taken - answered <= 16
+    assert answered == 300
+    assert service.most_under_way <= 4
 
 
-async def test_a_bulk_stream_begins_again_before_its_first_message(
-    client: AsyncClient, service: Service
-) -> None:
-    service.refusals.extend([shed(5), Refusal(UNAVAILABLE)])
+async def test_each_item_is_retried_on_its_own(client: AsyncClient, service: Service) -> None:
+    service.refusals.extend([shed(5), Refusal(UNAVAILABLE), shed(-1)])
     outcomes = [outcome async for outcome in client.classify_many(["a", "b", "c"])]
-    assert sorted(outcome.text for outcome in outcomes) == ["a", "b", "c"]
-
-
-async def test_a_bulk_stream_is_not_repeated_after_its_first_message(
-    client: AsyncClient, service: Service
-) -> None:
-    service.refuse_after_first = Refusal(UNAVAILABLE, "lost")
-    with pytest.raises(Unavailable, match="lost"):
-        async for _ in client.classify_many(["a", "b"]):
-            pass
-    assert [seen.method for seen in service.seen].count("ClassifyStream") == 1
+    assert [outcome.text for outcome in outcomes] == ["a", "b", "c"]
+    failed = [each.outcome for each in outcomes if isinstance(each.outcome, Overloaded)]
+    assert [error.retry_forbidden for error in failed] == [True]
+    assert len(service.seen) == 5
 
 
 async def test_what_the_items_raise_comes_after_their_answers(client: AsyncClient) -> None:
@@ -323,19 +316,48 @@ async def test_what_the_items_raise_comes_after_their_answers(client: AsyncClien
         await anext(outcomes)
 
 
-async def test_leaving_a_bulk_stream_cancels_it_upstream(
+async def test_leaving_many_items_cancels_them_upstream(
     client: AsyncClient, service: Service
 ) -> None:
-    async with aclosing(client.classify_many(["hang", "b"])) as outcomes:
+    async with aclosing(client.classify_many(["a", "hang", "b"])) as outcomes:
         async for _ in outcomes:
+            await asyncio.wait_for(service.hanging.wait(), 5)
             break
     await asyncio.wait_for(service.cancelled.wait(), 5)
 
 
-async def test_a_closed_client_says_how_to_open_it(service: Service) -> None:
+async def test_a_client_works_without_a_with_block_until_it_is_closed(service: Service) -> None:
     client = AsyncClient(service.address)
-    with pytest.raises(RuntimeError, match="async with"):
+    assert (await client.classify("好")).label == "正面"
+    await client.close()
+    with pytest.raises(RuntimeError, match="closed"):
         await client.classify("好")
+
+
+async def test_an_option_that_a_call_does_not_take_is_named(client: AsyncClient) -> None:
+    with pytest.raises(TypeError, match=r"reply\(\) got an unexpected keyword argument 'profil'"):
+        await client.reply("好", profil="x")  # type: ignore[call-arg]
+
+
+async def test_a_degraded_answer_is_of_a_kind_of_its_own(
+    client: AsyncClient, service: Service
+) -> None:
+    service.is_degrading = True
+    reply = await client.reply("太差了")
+    assert isinstance(reply, DegradedReply)
+    assert (reply.degraded, reply.sentiment.label) == (True, "负面")
+    *_, end = [event async for event in client.stream_reply("太差了")]
+    assert isinstance(end, DegradedEnd)
+    assert end.sentiment.label == "负面"
+    first, *_, end = [event async for event in client.judge_and_reply("太差了")]
+    assert isinstance(end, DegradedEnd)
+    assert end.sentiment == first
+
+
+async def test_a_caller_is_named_to_the_balancer(service: Service) -> None:
+    async with AsyncClient(service.address, caller="客服 a/b") as client:
+        await client.classify("好")
+    assert service.seen[0].metadata["tidegate-caller"] == "%E5%AE%A2%E6%9C%8D a/b"
 
 
 @pytest.mark.parametrize(
@@ -349,15 +371,6 @@ async def test_a_closed_client_says_how_to_open_it(service: Service) -> None:
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         AsyncClient("localhost:50051", **settings)  # type: ignore[arg-type]
-
-
-async def test_a_shed_keeps_its_reason_when_it_meets_items_on_their_way(service: Service) -> None:
-    async with AsyncClient(service.address, attempts=1) as client:
-        for _ in range(50):
-            service.refusals.append(shed(5))
-            with pytest.raises(Overloaded) as caught:
-                await anext(client.classify_many(["字" * 5000] * 20))
-            assert caught.value.reason == "QUEUE_FULL"
 
 
 async def test_a_watched_status_is_told_snapshot_by_snapshot(client: AsyncClient) -> None:

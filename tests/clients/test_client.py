@@ -88,35 +88,38 @@ async def test_closing_a_stream_cancels_it_upstream(client: Client, service: Ser
     await asyncio.wait_for(service.cancelled.wait(), 5)
 
 
-async def test_every_item_gets_its_own_outcome(client: Client, service: Service) -> None:
+async def test_every_item_gets_its_own_outcome_in_its_turn(
+    client: Client, service: Service
+) -> None:
     service.refusals.append(shed(5))
-    texts = ["slow", "太差了", "bad", "\udce4", "好"]
+    texts = ["slow", "太差了", "bad", "\udce4", "slow"]
     outcomes = await asyncio.to_thread(list, client.classify_many(texts))
-    by_text = {outcome.text: outcome.outcome for outcome in outcomes}
-    assert set(by_text) == set(texts)
-    assert isinstance(by_text["bad"], InvalidInput)
-    assert isinstance(by_text["\udce4"], InvalidInput)
-    assert isinstance(by_text["太差了"], Classification)
-    assert by_text["太差了"].label == "负面"
+    assert [outcome.text for outcome in outcomes] == texts
+    assert isinstance(outcomes[2].outcome, InvalidInput)
+    assert isinstance(outcomes[3].outcome, InvalidInput)
+    assert isinstance(outcomes[1].outcome, Classification)
+    assert outcomes[1].outcome.label == "负面"
+    assert service.most_under_way > 1
 
 
-async def test_many_items_pass_through_a_small_window(client: Client) -> None:
+async def test_many_items_never_run_far_ahead(client: Client, service: Service) -> None:
     taken = 0
 
     def items() -> Iterator[str]:
         nonlocal taken
-        for _ in range(500):
+        for _ in range(300):
             taken += 1
             yield "好"
 
     def use() -> int:
         answered = 0
-        for _ in client.classify_many(items(), window=8):
+        for _ in client.classify_many(items(), concurrency=4):
             answered += 1
-            assert taken - answered <= 8
+            assert taken - answered <= 16
         return answered
 
-    assert await asyncio.to_thread(use) == 500
+    assert await asyncio.to_thread(use) == 300
+    assert service.most_under_way <= 4
 
 
 async def test_what_the_items_raise_comes_after_their_answers(client: Client) -> None:
@@ -130,10 +133,11 @@ async def test_what_the_items_raise_comes_after_their_answers(client: Client) ->
         await asyncio.to_thread(next, outcomes)
 
 
-async def test_a_bulk_stream_leaves_no_thread_behind(client: Client, service: Service) -> None:
+async def test_leaving_many_items_leaves_no_thread_behind(client: Client, service: Service) -> None:
     before = set(threading.enumerate())
-    outcomes = client.classify_many(["hang"] * 200, window=4)
+    outcomes = client.classify_many(["a", "later", *["hang"] * 200], concurrency=4, timeout_s=90)
     await asyncio.to_thread(next, outcomes)
+    await asyncio.wait_for(service.hanging.wait(), 5)
     assert len(_threads_since(before)) >= 2
     await asyncio.to_thread(outcomes.close)
     await asyncio.wait_for(service.cancelled.wait(), 5)
@@ -151,6 +155,9 @@ def _threads_since(before: set[threading.Thread]) -> list[str]:
     ]
 
 
-async def test_a_closed_client_says_how_to_open_it(service: Service) -> None:
-    with pytest.raises(RuntimeError, match="use it inside `with Client"):
-        Client(service.address).status()
+async def test_a_client_works_without_a_with_block_until_it_is_closed(service: Service) -> None:
+    client = Client(service.address)
+    assert (await asyncio.to_thread(client.classify, "好")).label == "正面"
+    client.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        client.status()

@@ -8,6 +8,7 @@ import signal
 
 import grpc
 import pytest
+from support.programs import run
 from support.scripted_service import Refusal, Service, invalid, shed
 from support.shell import Shell
 from support.waiting import eventually
@@ -288,3 +289,26 @@ async def test_a_reader_that_leaves_gets_no_traceback(shell: Shell) -> None:
     assert process.stderr is not None
     assert await asyncio.wait_for(process.stderr.read(), 20) == b""
     await asyncio.wait_for(process.wait(), 10)
+
+
+def test_a_shell_can_complete_the_commands() -> None:
+    typed = {"COMP_WORDS": "tidegate cla", "COMP_CWORD": "1"}
+    assert run("tidegate", _TIDEGATE_COMPLETE="complete_bash", **typed).stdout.split() == [
+        "classify"
+    ]
+
+
+async def test_nobody_who_wants_no_colour_gets_any(shell: Shell) -> None:
+    shown: dict[str, bytes] = {}
+    for asked in ("", "1"):
+        ours, theirs = pty.openpty()
+        try:
+            shell.environment.update({"NO_COLOR": asked, "TERM": "xterm"})
+            process = await shell.start("classify", "好", stdout=theirs)
+            assert await asyncio.wait_for(process.wait(), 20) == 0
+            shown[asked] = os.read(ours, 4096)
+        finally:
+            os.close(theirs)
+            os.close(ours)
+    assert b"\x1b[1m" in shown[""]
+    assert b"\x1b" not in shown["1"]

@@ -17,7 +17,6 @@ from tidegate.clients.errors import (
     TidegateError,
     Unavailable,
     error_of_call,
-    error_of_item,
 )
 
 
@@ -98,16 +97,6 @@ def test_a_message_that_is_too_large_is_no_overload() -> None:
     said = "CLIENT: Received message larger than max (9000000 vs. 4194304)"
     error = error_of_call(grpc.StatusCode.RESOURCE_EXHAUSTED, said, ())
     assert isinstance(error, InvalidInput)
-
-
-def test_an_item_error_is_mapped_as_a_call_is() -> None:
-    refusal = shed(1500)
-    raw = refusal.trailers[1][1]
-    assert isinstance(raw, bytes)
-    error = error_of_item(status_pb2.Status.FromString(raw))
-    assert isinstance(error, Overloaded)
-    assert (error.reason, error.retry_after_s) == ("QUEUE_FULL", 1.5)
-    assert isinstance(error_of_item(status_pb2.Status(code=99)), ServerFailure)
 
 
 def test_an_error_survives_pickling() -> None:

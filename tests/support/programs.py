@@ -1,6 +1,7 @@
 """The real commands as child processes: started, watched through what they print, always ended."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -67,6 +68,13 @@ class Program:
         if self.process.poll() is None:
             self.process.send_signal(with_signal)
         return self.process.wait(within_s)
+
+
+def port_of(program: Program) -> str:
+    """The port that a server has logged, which picked a free one."""
+    plain = re.sub(r"\x1b\[[\d;]*m", "", program.output)
+    found: str = re.findall(r"port=(\d+)", plain)[0]
+    return found
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from tidegate.v1 import chat_pb2, fleet_pb2, sentiment_pb2, usage_pb2
+from tidegate.v1 import chat_pb2, fleet_pb2, profile_pb2, sentiment_pb2, usage_pb2
 from tidegate.v1.chat_pb2_grpc import ChatServicer, add_ChatServicer_to_server
 from tidegate.v1.fleet_pb2_grpc import FleetServicer, add_FleetServicer_to_server
 from tidegate.v1.sentiment_pb2_grpc import SentimentServicer, add_SentimentServicer_to_server
@@ -89,8 +89,9 @@ def classified(label: str = "正面", score: float = 0.99) -> sentiment_pb2.Clas
     )
 
 
-def ended() -> chat_pb2.ReplyEnd:
+def ended(is_degraded: bool = False) -> chat_pb2.ReplyEnd:
     return chat_pb2.ReplyEnd(
+        degraded=is_degraded,
         finish_reason=chat_pb2.FINISH_REASON_STOP,
         usage=usage_pb2.Usage(prompt_tokens=30, cached_tokens=20, completion_tokens=2),
         profile="chat",
@@ -102,7 +103,7 @@ def ended() -> chat_pb2.ReplyEnd:
 class Service(SentimentServicer, ChatServicer, FleetServicer):
     """Answers well, unless `refusals` holds a status for the next call.
 
-    Bulk items whose text is "bad" get an error of their own. A text "hang" is answered by
+    A classified text "bad" is refused, and "slow" takes a while. A text "hang" is answered by
     its first message and then by nothing until the caller goes, which sets `cancelled`.
     """
 
@@ -113,13 +114,15 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
         self.leave_out_end = False
         self.watched_to_no_end = False
         self.scales: list[fleet_pb2.ScaleStatus] = []
+        self.is_degrading = False
+        self.is_hanging = True
         self.hanging = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.deltas = ["你好", "，世界"]
         self.address = ""
         self.phase = fleet_pb2.PHASE_HOT
-        self.items_under_way = 0
-        self.most_items_under_way = 0
+        self.under_way = 0
+        self.most_under_way = 0
 
     async def _arrive(self, method: str, request: object, context: grpc.aio.ServicerContext):
         self.seen.append(
@@ -130,6 +133,8 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
             await context.abort(refusal.code, refusal.message, refusal.trailers)
 
     async def _hang(self) -> None:
+        if not self.is_hanging:
+            return
         self.hanging.set()
         try:
             await asyncio.Event().wait()
@@ -138,42 +143,28 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
 
     async def Classify(self, request, context):  # noqa: N802
         await self._arrive("Classify", request, context)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            return await self._label(request, context)
+        finally:
+            self.under_way -= 1
+
+    async def _label(self, request, context):
         if request.text == "hang":
             await self._hang()
+        if request.text == "bad":
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "text: is bad")
+        if request.text == "slow":
+            await asyncio.sleep(0.2)
         return classified("负面" if "差" in request.text else "正面")
-
-    async def ClassifyStream(self, request_iterator, context):  # noqa: N802
-        await self._arrive("ClassifyStream", None, context)
-        held: list[sentiment_pb2.ClassifyStreamResponse] = []
-        async for item in request_iterator:
-            self.seen.append(Seen("item", item, {}, None))
-            response = sentiment_pb2.ClassifyStreamResponse(item_id=item.item_id)
-            if item.request.text == "bad":
-                response.error.CopyFrom(
-                    rich_status(grpc.StatusCode.INVALID_ARGUMENT, "text: is bad")
-                )
-            else:
-                response.answer.CopyFrom(
-                    classified("负面" if "差" in item.request.text else "正面")
-                )
-            held.append(response)
-            # Answered in pairs, the later one first: the order is not that of the items.
-            if item.request.text == "slow" and len(held) == 1:
-                continue
-            while held:
-                yield held.pop()
-            if self.refuse_after_first is not None:
-                refusal = self.refuse_after_first
-                await context.abort(refusal.code, refusal.message, refusal.trailers)
-            if item.request.text == "hang":
-                await self._hang()
-        while held:
-            yield held.pop()
 
     async def Reply(self, request, context):  # noqa: N802
         await self._arrive("Reply", request, context)
-        end = ended()
+        end = ended(self.is_degrading)
         return chat_pb2.ReplyResponse(
+            degraded=end.degraded,
+            sentiment=classified("负面") if end.degraded else None,
             text="".join(self.deltas),
             finish_reason=end.finish_reason,
             usage=end.usage,
@@ -187,8 +178,11 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
         text = request.text or request.turns[-1].content
         async for delta in self._write(text, context):
             yield chat_pb2.StreamReplyResponse(delta=delta)
+        end = ended(self.is_degrading)
+        if end.degraded:
+            end.sentiment.CopyFrom(classified("负面"))
         if not self.leave_out_end:
-            yield chat_pb2.StreamReplyResponse(end=ended())
+            yield chat_pb2.StreamReplyResponse(end=end)
 
     async def JudgeAndReply(self, request, context):  # noqa: N802
         await self._arrive("JudgeAndReply", request, context)
@@ -197,7 +191,7 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
         async for delta in self._write(text, context):
             yield chat_pb2.JudgeAndReplyResponse(delta=delta)
         if not self.leave_out_end:
-            yield chat_pb2.JudgeAndReplyResponse(end=ended())
+            yield chat_pb2.JudgeAndReplyResponse(end=ended(self.is_degrading))
 
     async def _write(self, text: str, context: grpc.aio.ServicerContext) -> AsyncIterator[str]:
         for delta in self.deltas:
@@ -207,6 +201,22 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
             if self.refuse_after_first is not None:
                 refusal = self.refuse_after_first
                 await context.abort(refusal.code, refusal.message, refusal.trailers)
+
+    async def ListProfiles(self, request, context):  # noqa: N802
+        await self._arrive("ListProfiles", request, context)
+        # Both services have this method, and this class is both.
+        kind = "chat" if [seen.method for seen in self.seen].count("ListProfiles") % 2 == 0 else ""
+        profile = profile_pb2.ProfileSummary(name="chat", version="ba98", kind="chat")
+        if not kind:
+            profile = profile_pb2.ProfileSummary(
+                name="sentiment",
+                version="0123",
+                kind="classify",
+                description="good or bad",
+                labels=["正面", "负面"],
+                is_default=True,
+            )
+        return profile_pb2.ListProfilesResponse(profiles=[profile])
 
     async def GetStatus(self, request, context):  # noqa: N802
         await self._arrive("GetStatus", request, context)
@@ -261,14 +271,21 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
 
 
 @asynccontextmanager
-async def running_service() -> AsyncIterator[Service]:
-    """The service on a port of its own, in this loop."""
+async def running_service(
+    credentials: grpc.ServerCredentials | None = None,
+) -> AsyncIterator[Service]:
+    """The service on a port of its own, in this loop; with credentials it speaks TLS."""
     scripted = Service()
     server = grpc.aio.server()
     add_SentimentServicer_to_server(scripted, server)
     add_ChatServicer_to_server(scripted, server)
     add_FleetServicer_to_server(scripted, server)
-    scripted.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    port = (
+        server.add_insecure_port("127.0.0.1:0")
+        if credentials is None
+        else server.add_secure_port("127.0.0.1:0", credentials)
+    )
+    scripted.address = f"127.0.0.1:{port}"
     await server.start()
     try:
         yield scripted

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import pytest
 from support.consul import ConsulAgent
 from support.engine import Engine, consul_beside, running_engine
 from support.images import build_images
+from support.npm import installed
 from support.programs import free_port, running
 from support.service import Service
 from support.tiny_models import make_model
 
 # Converting the bundled model takes a minute and a half on two quiet cores, once.
 _FIRST_START_S = 600
+
+_NODE_PACKAGES = ("@grpc/grpc-js@1.14", "@grpc/proto-loader@0.8")
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +67,12 @@ def engine_consul(engine: Engine) -> Iterator[ConsulAgent]:
     agent.start()
     yield agent
     agent.stop()
+
+
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stock client for Node, installed once; kept between runs if TIDEGATE_TEST_CACHE says so."""
+    if shutil.which("node") is None:
+        pytest.skip("no node: the stock client for Node is not tried")
+    kept = os.environ.get("TIDEGATE_TEST_CACHE")
+    folder = Path(kept) / "node" if kept else tmp_path_factory.mktemp("node")
+    return installed(folder, *_NODE_PACKAGES)

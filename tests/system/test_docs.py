@@ -12,6 +12,7 @@ from support.service import Service
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
+CHINESE_README = (ROOT / "README.zh-CN.md").read_text("utf-8")
 
 
 def commands() -> list[tuple[str, str]]:
@@ -37,6 +38,16 @@ def test_the_commands_of_the_readme_work_as_shown(
         assert answer.split()[0] == label
         # The last digit may differ from one kind of CPU to another.
         assert float(answer.split()[1]) == pytest.approx(float(confidence), abs=0.05)
+
+
+def test_the_chinese_readme_shows_the_same_commands() -> None:
+    blocks = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+    assert blocks.findall(CHINESE_README) == blocks.findall(README)
+
+
+def test_the_chinese_readme_has_as_many_headings() -> None:
+    headings = re.compile(r"^#+ ", re.MULTILINE)
+    assert headings.findall(CHINESE_README) == headings.findall(README)
 
 
 def test_the_python_of_the_readme_runs_as_written(service: Service) -> None:
@@ -77,7 +88,12 @@ def test_generated_pages_are_up_to_date(script: str) -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+    pages = [
+        ROOT / "README.md",
+        ROOT / "README.zh-CN.md",
+        ROOT / "CHANGELOG.md",
+        *(ROOT / "docs").rglob("*.md"),
+    ]
     broken = [
         f"{page.relative_to(ROOT)}: {link}"
         for page in pages

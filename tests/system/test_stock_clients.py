@@ -5,7 +5,6 @@ import base64
 import json
 import os
 import re
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from support.envoy import envoy_hop
 from support.instances import NOT_SERVING, SERVING, PlayedInstance
-from support.npm import installed
 from support.sidecars import Front, front
 from support.waiting import eventually
 
@@ -24,7 +22,6 @@ from tidegate.balancer.core.call import Lane
 from tidegate.v1 import chat_pb2
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PACKAGES = ("@grpc/grpc-js@1.14", "@grpc/proto-loader@0.8")
 SLACK_S = 0.5
 """What a client may take beyond the hint, on a busy machine."""
 
@@ -57,16 +54,6 @@ async def ask_from_python(port: int, path: str) -> Ending:
         call = channel.unary_unary(f"/tidegate.v1.{path}")(message, timeout=10)
         code, trailers = await call.code(), await call.trailing_metadata()
         return Ending(code.value[0], str(await call.details() or ""), dict(trailers))
-
-
-@pytest.fixture(scope="session")
-def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The stock client for Node, installed once; kept between runs if TIDEGATE_TEST_CACHE says so."""
-    if shutil.which("node") is None:
-        pytest.skip("no node: the stock client for Node is not tried")
-    kept = os.environ.get("TIDEGATE_TEST_CACHE")
-    folder = Path(kept) / "node" if kept else tmp_path_factory.mktemp("node")
-    return installed(folder, *PACKAGES)
 
 
 @pytest.fixture(params=["python", "node"])

@@ -22,37 +22,38 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from tidegate.v1 import profile_pb2 as tidegate_dot_v1_dot_profile__pb2
 from tidegate.v1 import sentiment_pb2 as tidegate_dot_v1_dot_sentiment__pb2
 from tidegate.v1 import usage_pb2 as tidegate_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16tidegate/v1/chat.proto\x12\x0btidegate.v1\x1a\x1btidegate/v1/sentiment.proto\x1a\x17tidegate/v1/usage.proto\"%\n\x04Turn\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xdc\x01\n\x08Sampling\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x1f\n\x12repetition_penalty\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x17\n\nmax_tokens\x18\x04 \x01(\rH\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\x05 \x03(\t\x12\x11\n\x04seed\x18\x06 \x01(\x04H\x04\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x15\n\x13_repetition_penaltyB\r\n\x0b_max_tokensB\x07\n\x05_seed\"\xbf\x01\n\x0cReplyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12 \n\x05turns\x18\x02 \x03(\x0b\x32\x11.tidegate.v1.Turn\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\x1a\n\rsystem_prompt\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\'\n\x08sampling\x18\x05 \x01(\x0b\x32\x15.tidegate.v1.Sampling\x12\x17\n\x0f\x63onversation_id\x18\x06 \x01(\tB\x10\n\x0e_system_prompt\"\xc5\x01\n\x12StreamReplyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12 \n\x05turns\x18\x02 \x03(\x0b\x32\x11.tidegate.v1.Turn\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\x1a\n\rsystem_prompt\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\'\n\x08sampling\x18\x05 \x01(\x0b\x32\x15.tidegate.v1.Sampling\x12\x17\n\x0f\x63onversation_id\x18\x06 \x01(\tB\x10\n\x0e_system_prompt\"\xe2\x01\n\x14JudgeAndReplyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12 \n\x05turns\x18\x02 \x03(\x0b\x32\x11.tidegate.v1.Turn\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\x1a\n\rsystem_prompt\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\'\n\x08sampling\x18\x05 \x01(\x0b\x32\x15.tidegate.v1.Sampling\x12\x17\n\x0f\x63onversation_id\x18\x06 \x01(\t\x12\x19\n\x11sentiment_profile\x18\x07 \x01(\tB\x10\n\x0e_system_prompt\"\x82\x02\n\rReplyResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x30\n\rfinish_reason\x18\x02 \x01(\x0e\x32\x19.tidegate.v1.FinishReason\x12!\n\x05usage\x18\x03 \x01(\x0b\x32\x12.tidegate.v1.Usage\x12\x0f\n\x07profile\x18\x04 \x01(\t\x12\x17\n\x0fprofile_version\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x10\n\x08\x64\x65graded\x18\x07 \x01(\x08\x12\x11\n\ttruncated\x18\x08 \x01(\x08\x12\x30\n\tsentiment\x18\t \x01(\x0b\x32\x1d.tidegate.v1.ClassifyResponse\"\xef\x01\n\x08ReplyEnd\x12\x30\n\rfinish_reason\x18\x01 \x01(\x0e\x32\x19.tidegate.v1.FinishReason\x12!\n\x05usage\x18\x02 \x01(\x0b\x32\x12.tidegate.v1.Usage\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\x17\n\x0fprofile_version\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12\x10\n\x08\x64\x65graded\x18\x06 \x01(\x08\x12\x11\n\ttruncated\x18\x07 \x01(\x08\x12\x30\n\tsentiment\x18\x08 \x01(\x0b\x32\x1d.tidegate.v1.ClassifyResponse\"U\n\x13StreamReplyResponse\x12\x0f\n\x05\x64\x65lta\x18\x01 \x01(\tH\x00\x12$\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x15.tidegate.v1.ReplyEndH\x00\x42\x07\n\x05\x65vent\"\x8b\x01\n\x15JudgeAndReplyResponse\x12\x32\n\tsentiment\x18\x01 \x01(\x0b\x32\x1d.tidegate.v1.ClassifyResponseH\x00\x12\x0f\n\x05\x64\x65lta\x18\x02 \x01(\tH\x00\x12$\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x15.tidegate.v1.ReplyEndH\x00\x42\x07\n\x05\x65vent*_\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x32\xf4\x01\n\x04\x43hat\x12>\n\x05Reply\x12\x19.tidegate.v1.ReplyRequest\x1a\x1a.tidegate.v1.ReplyResponse\x12R\n\x0bStreamReply\x12\x1f.tidegate.v1.StreamReplyRequest\x1a .tidegate.v1.StreamReplyResponse0\x01\x12X\n\rJudgeAndReply\x12!.tidegate.v1.JudgeAndReplyRequest\x1a\".tidegate.v1.JudgeAndReplyResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16tidegate/v1/chat.proto\x12\x0btidegate.v1\x1a\x19tidegate/v1/profile.proto\x1a\x1btidegate/v1/sentiment.proto\x1a\x17tidegate/v1/usage.proto\"%\n\x04Turn\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xdc\x01\n\x08Sampling\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x1f\n\x12repetition_penalty\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x17\n\nmax_tokens\x18\x04 \x01(\rH\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\x05 \x03(\t\x12\x11\n\x04seed\x18\x06 \x01(\x04H\x04\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x15\n\x13_repetition_penaltyB\r\n\x0b_max_tokensB\x07\n\x05_seed\"\xbf\x01\n\x0cReplyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12 \n\x05turns\x18\x02 \x03(\x0b\x32\x11.tidegate.v1.Turn\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\x1a\n\rsystem_prompt\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\'\n\x08sampling\x18\x05 \x01(\x0b\x32\x15.tidegate.v1.Sampling\x12\x17\n\x0f\x63onversation_id\x18\x06 \x01(\tB\x10\n\x0e_system_prompt\"\xc5\x01\n\x12StreamReplyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12 \n\x05turns\x18\x02 \x03(\x0b\x32\x11.tidegate.v1.Turn\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\x1a\n\rsystem_prompt\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\'\n\x08sampling\x18\x05 \x01(\x0b\x32\x15.tidegate.v1.Sampling\x12\x17\n\x0f\x63onversation_id\x18\x06 \x01(\tB\x10\n\x0e_system_prompt\"\xe2\x01\n\x14JudgeAndReplyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12 \n\x05turns\x18\x02 \x03(\x0b\x32\x11.tidegate.v1.Turn\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\x1a\n\rsystem_prompt\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\'\n\x08sampling\x18\x05 \x01(\x0b\x32\x15.tidegate.v1.Sampling\x12\x17\n\x0f\x63onversation_id\x18\x06 \x01(\t\x12\x19\n\x11sentiment_profile\x18\x07 \x01(\tB\x10\n\x0e_system_prompt\"\x82\x02\n\rReplyResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x30\n\rfinish_reason\x18\x02 \x01(\x0e\x32\x19.tidegate.v1.FinishReason\x12!\n\x05usage\x18\x03 \x01(\x0b\x32\x12.tidegate.v1.Usage\x12\x0f\n\x07profile\x18\x04 \x01(\t\x12\x17\n\x0fprofile_version\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x10\n\x08\x64\x65graded\x18\x07 \x01(\x08\x12\x11\n\ttruncated\x18\x08 \x01(\x08\x12\x30\n\tsentiment\x18\t \x01(\x0b\x32\x1d.tidegate.v1.ClassifyResponse\"\xef\x01\n\x08ReplyEnd\x12\x30\n\rfinish_reason\x18\x01 \x01(\x0e\x32\x19.tidegate.v1.FinishReason\x12!\n\x05usage\x18\x02 \x01(\x0b\x32\x12.tidegate.v1.Usage\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\x17\n\x0fprofile_version\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12\x10\n\x08\x64\x65graded\x18\x06 \x01(\x08\x12\x11\n\ttruncated\x18\x07 \x01(\x08\x12\x30\n\tsentiment\x18\x08 \x01(\x0b\x32\x1d.tidegate.v1.ClassifyResponse\"U\n\x13StreamReplyResponse\x12\x0f\n\x05\x64\x65lta\x18\x01 \x01(\tH\x00\x12$\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x15.tidegate.v1.ReplyEndH\x00\x42\x07\n\x05\x65vent\"\x8b\x01\n\x15JudgeAndReplyResponse\x12\x32\n\tsentiment\x18\x01 \x01(\x0b\x32\x1d.tidegate.v1.ClassifyResponseH\x00\x12\x0f\n\x05\x64\x65lta\x18\x02 \x01(\tH\x00\x12$\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x15.tidegate.v1.ReplyEndH\x00\x42\x07\n\x05\x65vent*_\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x32\xc9\x02\n\x04\x43hat\x12>\n\x05Reply\x12\x19.tidegate.v1.ReplyRequest\x1a\x1a.tidegate.v1.ReplyResponse\x12R\n\x0bStreamReply\x12\x1f.tidegate.v1.StreamReplyRequest\x1a .tidegate.v1.StreamReplyResponse0\x01\x12X\n\rJudgeAndReply\x12!.tidegate.v1.JudgeAndReplyRequest\x1a\".tidegate.v1.JudgeAndReplyResponse0\x01\x12S\n\x0cListProfiles\x12 .tidegate.v1.ListProfilesRequest\x1a!.tidegate.v1.ListProfilesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tidegate.v1.chat_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINISHREASON']._serialized_start=1710
-  _globals['_FINISHREASON']._serialized_end=1805
-  _globals['_TURN']._serialized_start=93
-  _globals['_TURN']._serialized_end=130
-  _globals['_SAMPLING']._serialized_start=133
-  _globals['_SAMPLING']._serialized_end=353
-  _globals['_REPLYREQUEST']._serialized_start=356
-  _globals['_REPLYREQUEST']._serialized_end=547
-  _globals['_STREAMREPLYREQUEST']._serialized_start=550
-  _globals['_STREAMREPLYREQUEST']._serialized_end=747
-  _globals['_JUDGEANDREPLYREQUEST']._serialized_start=750
-  _globals['_JUDGEANDREPLYREQUEST']._serialized_end=976
-  _globals['_REPLYRESPONSE']._serialized_start=979
-  _globals['_REPLYRESPONSE']._serialized_end=1237
-  _globals['_REPLYEND']._serialized_start=1240
-  _globals['_REPLYEND']._serialized_end=1479
-  _globals['_STREAMREPLYRESPONSE']._serialized_start=1481
-  _globals['_STREAMREPLYRESPONSE']._serialized_end=1566
-  _globals['_JUDGEANDREPLYRESPONSE']._serialized_start=1569
-  _globals['_JUDGEANDREPLYRESPONSE']._serialized_end=1708
-  _globals['_CHAT']._serialized_start=1808
-  _globals['_CHAT']._serialized_end=2052
+  _globals['_FINISHREASON']._serialized_start=1737
+  _globals['_FINISHREASON']._serialized_end=1832
+  _globals['_TURN']._serialized_start=120
+  _globals['_TURN']._serialized_end=157
+  _globals['_SAMPLING']._serialized_start=160
+  _globals['_SAMPLING']._serialized_end=380
+  _globals['_REPLYREQUEST']._serialized_start=383
+  _globals['_REPLYREQUEST']._serialized_end=574
+  _globals['_STREAMREPLYREQUEST']._serialized_start=577
+  _globals['_STREAMREPLYREQUEST']._serialized_end=774
+  _globals['_JUDGEANDREPLYREQUEST']._serialized_start=777
+  _globals['_JUDGEANDREPLYREQUEST']._serialized_end=1003
+  _globals['_REPLYRESPONSE']._serialized_start=1006
+  _globals['_REPLYRESPONSE']._serialized_end=1264
+  _globals['_REPLYEND']._serialized_start=1267
+  _globals['_REPLYEND']._serialized_end=1506
+  _globals['_STREAMREPLYRESPONSE']._serialized_start=1508
+  _globals['_STREAMREPLYRESPONSE']._serialized_end=1593
+  _globals['_JUDGEANDREPLYRESPONSE']._serialized_start=1596
+  _globals['_JUDGEANDREPLYRESPONSE']._serialized_end=1735
+  _globals['_CHAT']._serialized_start=1835
+  _globals['_CHAT']._serialized_end=2164
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from tidegate.v1 import chat_pb2 as tidegate_dot_v1_dot_chat__pb2
+from tidegate.v1 import profile_pb2 as tidegate_dot_v1_dot_profile__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -54,6 +55,11 @@ class ChatStub:
                 request_serializer=tidegate_dot_v1_dot_chat__pb2.JudgeAndReplyRequest.SerializeToString,
                 response_deserializer=tidegate_dot_v1_dot_chat__pb2.JudgeAndReplyResponse.FromString,
                 _registered_method=True)
+        self.ListProfiles = channel.unary_unary(
+                '/tidegate.v1.Chat/ListProfiles',
+                request_serializer=tidegate_dot_v1_dot_profile__pb2.ListProfilesRequest.SerializeToString,
+                response_deserializer=tidegate_dot_v1_dot_profile__pb2.ListProfilesResponse.FromString,
+                _registered_method=True)
 
 
 class ChatServicer:
@@ -85,6 +91,13 @@ class ChatServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListProfiles(self, request, context):
+        """The profiles of kind "chat" that the instance which answers has now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChatServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -102,6 +115,11 @@ def add_ChatServicer_to_server(servicer, server):
                     servicer.JudgeAndReply,
                     request_deserializer=tidegate_dot_v1_dot_chat__pb2.JudgeAndReplyRequest.FromString,
                     response_serializer=tidegate_dot_v1_dot_chat__pb2.JudgeAndReplyResponse.SerializeToString,
+            ),
+            'ListProfiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProfiles,
+                    request_deserializer=tidegate_dot_v1_dot_profile__pb2.ListProfilesRequest.FromString,
+                    response_serializer=tidegate_dot_v1_dot_profile__pb2.ListProfilesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -190,6 +208,33 @@ class Chat:
             '/tidegate.v1.Chat/JudgeAndReply',
             tidegate_dot_v1_dot_chat__pb2.JudgeAndReplyRequest.SerializeToString,
             tidegate_dot_v1_dot_chat__pb2.JudgeAndReplyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProfiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tidegate.v1.Chat/ListProfiles',
+            tidegate_dot_v1_dot_profile__pb2.ListProfilesRequest.SerializeToString,
+            tidegate_dot_v1_dot_profile__pb2.ListProfilesResponse.FromString,
             options,
             channel_credentials,
             insecure,

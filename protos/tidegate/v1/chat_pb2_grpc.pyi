@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from tidegate.v1 import chat_pb2 as _chat_pb2
+from tidegate.v1 import profile_pb2 as _profile_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -44,6 +45,8 @@ class ChatStub:
     """The reply as it is written: deltas, then one `end`. The concatenated deltas are the text."""
     JudgeAndReply: _grpc.UnaryStreamMultiCallable[_chat_pb2.JudgeAndReplyRequest, _chat_pb2.JudgeAndReplyResponse]
     """First the sentiment of the last user turn, then the reply's deltas, then one `end`."""
+    ListProfiles: _grpc.UnaryUnaryMultiCallable[_profile_pb2.ListProfilesRequest, _profile_pb2.ListProfilesResponse]
+    """The profiles of kind "chat" that the instance which answers has now."""
 
 @_typing.type_check_only
 class ChatAsyncStub(ChatStub):
@@ -61,6 +64,8 @@ class ChatAsyncStub(ChatStub):
     """The reply as it is written: deltas, then one `end`. The concatenated deltas are the text."""
     JudgeAndReply: _aio.UnaryStreamMultiCallable[_chat_pb2.JudgeAndReplyRequest, _chat_pb2.JudgeAndReplyResponse]  # type: ignore[assignment]
     """First the sentiment of the last user turn, then the reply's deltas, then one `end`."""
+    ListProfiles: _aio.UnaryUnaryMultiCallable[_profile_pb2.ListProfilesRequest, _profile_pb2.ListProfilesResponse]  # type: ignore[assignment]
+    """The profiles of kind "chat" that the instance which answers has now."""
 
 class ChatServicer(metaclass=_abc_1.ABCMeta):
     """Replies in words. Metadata and statuses are those of Sentiment; in addition:
@@ -93,5 +98,13 @@ class ChatServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_chat_pb2.JudgeAndReplyResponse], _abc.AsyncIterator[_chat_pb2.JudgeAndReplyResponse]]:
         """First the sentiment of the last user turn, then the reply's deltas, then one `end`."""
+
+    @_abc_1.abstractmethod
+    def ListProfiles(
+        self,
+        request: _profile_pb2.ListProfilesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_pb2.ListProfilesResponse, _abc.Awaitable[_profile_pb2.ListProfilesResponse]]:
+        """The profiles of kind "chat" that the instance which answers has now."""
 
 def add_ChatServicer_to_server(servicer: ChatServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

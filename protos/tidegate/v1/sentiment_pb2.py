@@ -23,26 +23,27 @@ _sym_db = _symbol_database.Default()
 
 
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
+from tidegate.v1 import profile_pb2 as tidegate_dot_v1_dot_profile__pb2
 from tidegate.v1 import usage_pb2 as tidegate_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btidegate/v1/sentiment.proto\x12\x0btidegate.v1\x1a\x17google/rpc/status.proto\x1a\x17tidegate/v1/usage.proto\"^\n\x0f\x43lassifyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0f\n\x07profile\x18\x02 \x01(\t\x12\x1a\n\rsystem_prompt\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x10\n\x0e_system_prompt\"*\n\nLabelScore\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\"\xdf\x01\n\x10\x43lassifyResponse\x12\r\n\x05label\x18\x01 \x01(\t\x12\x12\n\nconfidence\x18\x02 \x01(\x01\x12\'\n\x06scores\x18\x03 \x03(\x0b\x32\x17.tidegate.v1.LabelScore\x12\x0f\n\x07profile\x18\x04 \x01(\t\x12\x17\n\x0fprofile_version\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x11\n\ttruncated\x18\x07 \x01(\x08\x12\x10\n\x08\x64\x65graded\x18\x08 \x01(\x08\x12!\n\x05usage\x18\t \x01(\x0b\x32\x12.tidegate.v1.Usage\"W\n\x15\x43lassifyStreamRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12-\n\x07request\x18\x02 \x01(\x0b\x32\x1c.tidegate.v1.ClassifyRequest\"\x8a\x01\n\x16\x43lassifyStreamResponse\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12/\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1d.tidegate.v1.ClassifyResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome2\xb3\x01\n\tSentiment\x12G\n\x08\x43lassify\x12\x1c.tidegate.v1.ClassifyRequest\x1a\x1d.tidegate.v1.ClassifyResponse\x12]\n\x0e\x43lassifyStream\x12\".tidegate.v1.ClassifyStreamRequest\x1a#.tidegate.v1.ClassifyStreamResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btidegate/v1/sentiment.proto\x12\x0btidegate.v1\x1a\x17google/rpc/status.proto\x1a\x19tidegate/v1/profile.proto\x1a\x17tidegate/v1/usage.proto\"^\n\x0f\x43lassifyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0f\n\x07profile\x18\x02 \x01(\t\x12\x1a\n\rsystem_prompt\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x10\n\x0e_system_prompt\"*\n\nLabelScore\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\"\xdf\x01\n\x10\x43lassifyResponse\x12\r\n\x05label\x18\x01 \x01(\t\x12\x12\n\nconfidence\x18\x02 \x01(\x01\x12\'\n\x06scores\x18\x03 \x03(\x0b\x32\x17.tidegate.v1.LabelScore\x12\x0f\n\x07profile\x18\x04 \x01(\t\x12\x17\n\x0fprofile_version\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x11\n\ttruncated\x18\x07 \x01(\x08\x12\x10\n\x08\x64\x65graded\x18\x08 \x01(\x08\x12!\n\x05usage\x18\t \x01(\x0b\x32\x12.tidegate.v1.Usage\"W\n\x15\x43lassifyStreamRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12-\n\x07request\x18\x02 \x01(\x0b\x32\x1c.tidegate.v1.ClassifyRequest\"\x8a\x01\n\x16\x43lassifyStreamResponse\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12/\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1d.tidegate.v1.ClassifyResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome2\x88\x02\n\tSentiment\x12G\n\x08\x43lassify\x12\x1c.tidegate.v1.ClassifyRequest\x1a\x1d.tidegate.v1.ClassifyResponse\x12]\n\x0e\x43lassifyStream\x12\".tidegate.v1.ClassifyStreamRequest\x1a#.tidegate.v1.ClassifyStreamResponse(\x01\x30\x01\x12S\n\x0cListProfiles\x12 .tidegate.v1.ListProfilesRequest\x1a!.tidegate.v1.ListProfilesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tidegate.v1.sentiment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLASSIFYREQUEST']._serialized_start=94
-  _globals['_CLASSIFYREQUEST']._serialized_end=188
-  _globals['_LABELSCORE']._serialized_start=190
-  _globals['_LABELSCORE']._serialized_end=232
-  _globals['_CLASSIFYRESPONSE']._serialized_start=235
-  _globals['_CLASSIFYRESPONSE']._serialized_end=458
-  _globals['_CLASSIFYSTREAMREQUEST']._serialized_start=460
-  _globals['_CLASSIFYSTREAMREQUEST']._serialized_end=547
-  _globals['_CLASSIFYSTREAMRESPONSE']._serialized_start=550
-  _globals['_CLASSIFYSTREAMRESPONSE']._serialized_end=688
-  _globals['_SENTIMENT']._serialized_start=691
-  _globals['_SENTIMENT']._serialized_end=870
+  _globals['_CLASSIFYREQUEST']._serialized_start=121
+  _globals['_CLASSIFYREQUEST']._serialized_end=215
+  _globals['_LABELSCORE']._serialized_start=217
+  _globals['_LABELSCORE']._serialized_end=259
+  _globals['_CLASSIFYRESPONSE']._serialized_start=262
+  _globals['_CLASSIFYRESPONSE']._serialized_end=485
+  _globals['_CLASSIFYSTREAMREQUEST']._serialized_start=487
+  _globals['_CLASSIFYSTREAMREQUEST']._serialized_end=574
+  _globals['_CLASSIFYSTREAMRESPONSE']._serialized_start=577
+  _globals['_CLASSIFYSTREAMRESPONSE']._serialized_end=715
+  _globals['_SENTIMENT']._serialized_start=718
+  _globals['_SENTIMENT']._serialized_end=982
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from tidegate.v1 import profile_pb2 as tidegate_dot_v1_dot_profile__pb2
 from tidegate.v1 import sentiment_pb2 as tidegate_dot_v1_dot_sentiment__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -60,6 +61,11 @@ class SentimentStub:
                 request_serializer=tidegate_dot_v1_dot_sentiment__pb2.ClassifyStreamRequest.SerializeToString,
                 response_deserializer=tidegate_dot_v1_dot_sentiment__pb2.ClassifyStreamResponse.FromString,
                 _registered_method=True)
+        self.ListProfiles = channel.unary_unary(
+                '/tidegate.v1.Sentiment/ListProfiles',
+                request_serializer=tidegate_dot_v1_dot_profile__pb2.ListProfilesRequest.SerializeToString,
+                response_deserializer=tidegate_dot_v1_dot_profile__pb2.ListProfilesResponse.FromString,
+                _registered_method=True)
 
 
 class SentimentServicer:
@@ -97,6 +103,13 @@ class SentimentServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListProfiles(self, request, context):
+        """The profiles of kind "classify" that the instance which answers has now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SentimentServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +122,11 @@ def add_SentimentServicer_to_server(servicer, server):
                     servicer.ClassifyStream,
                     request_deserializer=tidegate_dot_v1_dot_sentiment__pb2.ClassifyStreamRequest.FromString,
                     response_serializer=tidegate_dot_v1_dot_sentiment__pb2.ClassifyStreamResponse.SerializeToString,
+            ),
+            'ListProfiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProfiles,
+                    request_deserializer=tidegate_dot_v1_dot_profile__pb2.ListProfilesRequest.FromString,
+                    response_serializer=tidegate_dot_v1_dot_profile__pb2.ListProfilesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +199,33 @@ class Sentiment:
             '/tidegate.v1.Sentiment/ClassifyStream',
             tidegate_dot_v1_dot_sentiment__pb2.ClassifyStreamRequest.SerializeToString,
             tidegate_dot_v1_dot_sentiment__pb2.ClassifyStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProfiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tidegate.v1.Sentiment/ListProfiles',
+            tidegate_dot_v1_dot_profile__pb2.ListProfilesRequest.SerializeToString,
+            tidegate_dot_v1_dot_profile__pb2.ListProfilesResponse.FromString,
             options,
             channel_credentials,
             insecure,

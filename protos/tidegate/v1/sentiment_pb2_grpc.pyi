@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from tidegate.v1 import profile_pb2 as _profile_pb2
 from tidegate.v1 import sentiment_pb2 as _sentiment_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -56,6 +57,8 @@ class SentimentStub:
     soon as it is known, so the order may differ from that of the requests. A bad item is
     answered by an error of its own and doesn't end the stream.
     """
+    ListProfiles: _grpc.UnaryUnaryMultiCallable[_profile_pb2.ListProfilesRequest, _profile_pb2.ListProfilesResponse]
+    """The profiles of kind "classify" that the instance which answers has now."""
 
 @_typing.type_check_only
 class SentimentAsyncStub(SentimentStub):
@@ -85,6 +88,8 @@ class SentimentAsyncStub(SentimentStub):
     soon as it is known, so the order may differ from that of the requests. A bad item is
     answered by an error of its own and doesn't end the stream.
     """
+    ListProfiles: _aio.UnaryUnaryMultiCallable[_profile_pb2.ListProfilesRequest, _profile_pb2.ListProfilesResponse]  # type: ignore[assignment]
+    """The profiles of kind "classify" that the instance which answers has now."""
 
 class SentimentServicer(metaclass=_abc_1.ABCMeta):
     """Decides which of a profile's labels a text deserves. The label comes out of one forward
@@ -123,5 +128,13 @@ class SentimentServicer(metaclass=_abc_1.ABCMeta):
         soon as it is known, so the order may differ from that of the requests. A bad item is
         answered by an error of its own and doesn't end the stream.
         """
+
+    @_abc_1.abstractmethod
+    def ListProfiles(
+        self,
+        request: _profile_pb2.ListProfilesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_pb2.ListProfilesResponse, _abc.Awaitable[_profile_pb2.ListProfilesResponse]]:
+        """The profiles of kind "classify" that the instance which answers has now."""
 
 def add_SentimentServicer_to_server(servicer: SentimentServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

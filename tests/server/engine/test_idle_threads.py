@@ -32,7 +32,7 @@ def test_what_a_user_chose_holds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_server_can_say_it_in_time() -> None:
     """What runs before the engine's loading must not import torch."""
-    code = "import sys, tidegate.server.__main__; print('torch' in sys.modules)"
+    code = "import sys, tidegate.server.serve_command; print('torch' in sys.modules)"
 
     said = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
