@@ -10,6 +10,7 @@ from tidegate.balancer.config import BalancerSettings, SettingsError, read_setti
 from tidegate.balancer.crew import Crew
 from tidegate.balancer.garbage import spare_calls
 from tidegate.balancer.logs import set_up_logs
+from tidegate.balancer.polling import poll_directly
 from tidegate.balancer.sidecar import Sidecar, StartError
 
 
@@ -28,6 +29,7 @@ def main() -> None:
     except SettingsError as error:
         _give_up(str(error), 2)
     set_up_logs(settings.log_format)
+    poll_directly()
     try:
         asyncio.run(_live(settings))
     except StartError as error:

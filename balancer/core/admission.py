@@ -18,7 +18,10 @@ RETRIED_SHARE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a lane offers a newcomer: it goes at once, or waits `wait_s` behind others."""
+    """What a lane offers a newcomer: it goes at once, or waits `wait_s` behind others.
+
+    `delay_s` is what the balancer itself adds to the call, as it can't keep up; half of that is over.
+    """
 
     instances: int
     has_room: bool
@@ -26,6 +29,7 @@ class Outlook:
     wait_s: float
     needs_s: float
     in_flight: int
+    delay_s: float = 0.0
 
 
 def refusal(
@@ -39,7 +43,10 @@ def refusal(
     if not outlook.has_room and outlook.wait_s > policy.wait_s:
         return Reason.WAIT_TOO_LONG
     wait_s = 0.0 if outlook.has_room else outlook.wait_s
-    if not is_reachable(deadline_s, now + wait_s, outlook.needs_s, outlook.in_flight):
+    if wait_s + outlook.delay_s > policy.wait_s:
+        return Reason.OVERLOADED
+    begins_s = now + wait_s + outlook.delay_s / 2.0
+    if not is_reachable(deadline_s, begins_s, outlook.needs_s, outlook.in_flight):
         return Reason.DEADLINE_UNREACHABLE
     return None
 

@@ -69,7 +69,9 @@ class Placement:
                 candidates = [each for each in candidates if each.id == home] or candidates
         return least_outstanding(candidates, lane, self._mean_s, self._rng)
 
-    def outlook(self, waiter: Waiter, instance: Instance | None, now: float) -> Outlook:
+    def outlook(
+        self, waiter: Waiter, instance: Instance | None, delay_s: float, now: float
+    ) -> Outlook:
         """What the lane offers a newcomer that may go to `instance`, or has to wait."""
         lane = waiter.call.lane
         room, has_room = self._rooms[lane], instance is not None
@@ -81,6 +83,7 @@ class Placement:
             # Who has to wait is one of several, also when it is the only one so far.
             needs_s=self.needs_s(lane, 0 if has_room else len(room) + 1, now),
             in_flight=self._flights.count(lane),
+            delay_s=delay_s,
         )
 
     def backlog(self, lane: Lane, now: float) -> Backlog:

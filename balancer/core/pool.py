@@ -103,7 +103,7 @@ class Pool:
             verdict = self._in_short(waiter, now)
             if verdict is not None:
                 return verdict
-        outlook = self._placement.outlook(waiter, instance, now)
+        outlook = self._placement.outlook(waiter, instance, self._lag.delay_s, now)
         bounds = self._advice.bounds(self._policy.lanes[call.lane], call, is_promised=is_promised)
         reason = refusal(outlook, bounds, call.deadline_s, now)
         if reason is not None:
@@ -162,7 +162,10 @@ class Pool:
         self._tallies[lane].count_beside(how)
 
     def note_lag(self, lag_s: float, now: float) -> None:
-        """Take in how late the balancer's own loop runs; new chats are refused while that is high."""
+        """Take in how late the balancer's own loop runs.
+
+        New chats are refused while that is high, and other calls when it makes them too late.
+        """
         if self._lag.learn(lag_s, now):
             states = ("steady", "overloaded") if self._lag.is_high else ("overloaded", "steady")
             reason = f"the event loop lags by {self._lag.p99_s * 1000:.0f} ms"
