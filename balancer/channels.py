@@ -5,9 +5,9 @@ Knows nothing about calls; a channel that closes lets its calls finish first.
 
 import asyncio
 from collections.abc import Collection
+from typing import TypeAlias
 
 import grpc
-from typing_extensions import TypeAlias
 
 Unary: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
 
