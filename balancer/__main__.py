@@ -6,11 +6,16 @@ import sys
 from importlib.metadata import version
 from typing import NoReturn
 
+from tidegate.balancer.polling import poll_directly
+
+# gRPC reads the variable when it is imported, which the modules below do.
+poll_directly()
+
+# ruff: noqa: E402
 from tidegate.balancer.config import BalancerSettings, SettingsError, read_settings
 from tidegate.balancer.crew import Crew
 from tidegate.balancer.garbage import spare_calls
 from tidegate.balancer.logs import set_up_logs
-from tidegate.balancer.polling import poll_directly
 from tidegate.balancer.sidecar import Sidecar, StartError
 
 
@@ -29,7 +34,6 @@ def main() -> None:
     except SettingsError as error:
         _give_up(str(error), 2)
     set_up_logs(settings.log_format)
-    poll_directly()
     try:
         asyncio.run(_live(settings))
     except StartError as error:

@@ -14,7 +14,6 @@ from importlib.metadata import version
 from tidegate.balancer.config import BalancerSettings
 from tidegate.balancer.garbage import spare_calls
 from tidegate.balancer.logs import set_up_logs
-from tidegate.balancer.polling import poll_directly
 from tidegate.balancer.sidecar import Sidecar, StartError
 
 LISTENS = b"listens\n"
@@ -73,7 +72,6 @@ def main() -> None:
     """Live as a worker. Exits with 0 after a drain, 1 when it can't start."""
     part = Part.read(sys.stdin.buffer.readline())
     set_up_logs(part.settings.log_format, worker=part.number)
-    poll_directly()
     try:
         asyncio.run(_live(part))
     except StartError as error:

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -19,3 +21,20 @@ def test_who_sets_the_variable_has_the_last_word(
         monkeypatch.setenv(VARIABLE, said)
     poll_directly()
     assert os.environ[VARIABLE] == holds
+
+
+def test_the_command_sets_it_before_grpc_is_imported():
+    look = """
+import os, sys
+class Look:
+    def find_spec(self, name, path, target=None):
+        if name == "grpc":
+            print(os.environ.get("GRPC_EXPERIMENTS"))
+sys.meta_path.insert(0, Look())
+import tidegate.balancer.__main__
+"""
+    environment = {key: value for key, value in os.environ.items() if key != VARIABLE}
+    said = subprocess.run(
+        [sys.executable, "-c", look], env=environment, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == WITHOUT_EVENT_ENGINE
