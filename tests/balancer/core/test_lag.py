@@ -27,24 +27,5 @@ def test_only_a_second_of_lag_above_the_limit_counts(lags, said):
     assert states(*lags) == said
 
 
-@pytest.mark.parametrize(
-    ("lags", "delay_s"),
-    [
-        ([(0.0, 0.2), (0.5, 0.3), (0.9, 0.3)], 0.0),
-        ([(0.0, 0.2), (0.5, 0.4), (1.0, 0.3)], 2.0),
-        ([(0.0, 0.2), (0.5, 0.4), (1.0, 0.3), (1.5, 0.3)], 3.0),
-        ([(0.0, 0.2), (0.5, 0.4), (1.0, 0.3), (1.1, 0.0)], 0.0),
-        ([(0.0, 0.0), (3.0, 3.0)], 0.0),
-        ([(0.0, 0.0), (3.0, 3.0), (6.0, 3.0)], 30.0),
-    ],
-    ids=["too new", "a second", "the least", "caught up", "a single stall", "turns of seconds"],
-)
-def test_a_call_waits_for_ten_turns_of_a_loop_that_has_lagged_for_a_second(lags, delay_s):
-    it = Lag()
-    for now, lag_s in lags:
-        it.learn(lag_s, now)
-    assert it.delay_s == pytest.approx(delay_s)
-
-
 def test_without_measurements_there_is_no_lag():
     assert Lag().p99_s == 0.0
