@@ -181,8 +181,8 @@ class _Forward:
         )
         try:
             async with self.dispatcher.lease(call) as lease:
-                said = forwarded(said)
-                while isinstance(ending := await attempt(lease, call, said), Outcome):
+                passed_on = forwarded(said)
+                while isinstance(ending := await attempt(lease, call, passed_on), Outcome):
                     if ending in (Outcome.FULL, Outcome.DEGRADED):
                         lease.end(ending)
                         return
