@@ -6,8 +6,15 @@ import sys
 from importlib.metadata import version
 from typing import NoReturn
 
+from tidegate.balancer.polling import poll_directly
+
+# gRPC reads the variable when it is imported, which the modules below do.
+poll_directly()
+
+# ruff: noqa: E402
 from tidegate.balancer.config import BalancerSettings, SettingsError, read_settings
 from tidegate.balancer.crew import Crew
+from tidegate.balancer.garbage import spare_calls
 from tidegate.balancer.logs import set_up_logs
 from tidegate.balancer.sidecar import Sidecar, StartError
 
@@ -42,6 +49,7 @@ async def _live(settings: BalancerSettings) -> None:
         return
     sidecar = Sidecar(settings, version("tidegate"))
     await sidecar.start()
+    spare_calls()
     await asked_to_stop.wait()
     await sidecar.drain()
 

@@ -5,8 +5,11 @@ Knows nothing about calls; a channel that closes lets its calls finish first.
 
 import asyncio
 from collections.abc import Collection
+from typing import TypeAlias
 
 import grpc
+
+Unary: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
 
 OPTIONS: tuple[tuple[str, int], ...] = (
     # Retrying is the pool's decision; hidden attempts below it would not be counted.
@@ -40,6 +43,7 @@ class Channels:
 
     def __init__(self) -> None:
         self._channels: dict[str, grpc.aio.Channel] = {}
+        self._unary: dict[tuple[str, str], Unary] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     def to(self, address: str) -> grpc.aio.Channel:
@@ -49,8 +53,16 @@ class Channels:
             channel = self._channels[address] = open_channel(address)
         return channel
 
+    def unary(self, address: str, path: str) -> Unary:
+        """The unary method of that path there, made once: to be asked for paths of the contract only."""
+        method = self._unary.get((address, path))
+        if method is None:
+            method = self._unary[address, path] = self.to(address).unary_unary(path)
+        return method
+
     def retain(self, addresses: Collection[str]) -> None:
         """Close the channels to all other addresses, each after its last call."""
+        self._unary = {key: each for key, each in self._unary.items() if key[0] in addresses}
         for address in self._channels.keys() - addresses:
             closing = asyncio.ensure_future(self._channels.pop(address).close(CLOSE_GRACE_S))
             self._closing.add(closing)
@@ -63,3 +75,4 @@ class Channels:
         await asyncio.gather(*self._closing, return_exceptions=True)
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
         self._channels.clear()
+        self._unary.clear()

@@ -123,6 +123,10 @@ class Dispatcher:
         self._pool.note_lag(lag_s, self.now_s())
         self._tell_changes()
 
+    def note_delay(self, took_s: float) -> None:
+        """Take in how long a call of the balancer to itself took."""
+        self._pool.note_delay(took_s, self.now_s())
+
     def close(self) -> None:
         """Refuse what waits and what comes from now on."""
         self._apply(self._pool.close(self.now_s()))

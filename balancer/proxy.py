@@ -101,14 +101,10 @@ class _Forward:
         """One request, one answer: the fast path."""
         answer = b""
 
-        async def attempt(lease: Lease, call: Call) -> Outcome | _Ending:
+        async def attempt(lease: Lease, call: Call, said: Metadata) -> Outcome | _Ending:
             nonlocal answer
-            method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel(
-                lease
-            ).unary_unary(self.path)
-            upstream = method(
-                request, metadata=self._metadata(lease, context), timeout=self._left_s(call)
-            )
+            method = self.channels.unary(lease.send.address, self.path)
+            upstream = method(request, metadata=_told(lease, said), timeout=self._left_s(call))
             try:
                 answer = await upstream
             except grpc.aio.AioRpcError as error:
@@ -123,13 +119,11 @@ class _Forward:
     async def server_stream(self, request: bytes, context: Context) -> None:
         """One request, many answers."""
 
-        async def attempt(lease: Lease, call: Call) -> Outcome | _Ending:
+        async def attempt(lease: Lease, call: Call, said: Metadata) -> Outcome | _Ending:
             method: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel(
                 lease
             ).unary_stream(self.path)
-            upstream = method(
-                request, metadata=self._metadata(lease, context), timeout=self._left_s(call)
-            )
+            upstream = method(request, metadata=_told(lease, said), timeout=self._left_s(call))
             return await self._pass_answers(lease, call, upstream, context, lambda: None)
 
         await self._forward(context, len(request), attempt)
@@ -138,11 +132,11 @@ class _Forward:
         """Any number of messages each way, which is what every unknown method is taken for."""
         tape = Tape(context.read)
 
-        async def attempt(lease: Lease, call: Call) -> Outcome | _Ending:
+        async def attempt(lease: Lease, call: Call, said: Metadata) -> Outcome | _Ending:
             method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = self._channel(
                 lease
             ).stream_stream(self.path)
-            upstream = method(metadata=self._metadata(lease, context), timeout=self._left_s(call))
+            upstream = method(metadata=_told(lease, said), timeout=self._left_s(call))
             pump = asyncio.ensure_future(_pump(tape, upstream))
             try:
                 ending = await self._pass_answers(
@@ -171,13 +165,15 @@ class _Forward:
         self,
         context: Context,
         size_bytes: int,
-        attempt: Callable[[Lease, Call], Awaitable[Outcome | _Ending]],
+        attempt: Callable[[Lease, Call, Metadata], Awaitable[Outcome | _Ending]],
     ) -> None:
         """Hold a lease, make attempts until one comes to something, end the call as it ended."""
+        # Read once: gRPC makes it anew each time.
+        said = context.invocation_metadata() or ()
         call = read_call(
             next(self.ids),
             self.lane,
-            context.invocation_metadata() or (),
+            said,
             _peer(context),
             size_bytes,
             context.time_remaining(),
@@ -185,7 +181,8 @@ class _Forward:
         )
         try:
             async with self.dispatcher.lease(call) as lease:
-                while isinstance(ending := await attempt(lease, call), Outcome):
+                passed_on = forwarded(said)
+                while isinstance(ending := await attempt(lease, call, passed_on), Outcome):
                     if ending in (Outcome.FULL, Outcome.DEGRADED):
                         lease.end(ending)
                         return
@@ -238,14 +235,15 @@ class _Forward:
     def _channel(self, lease: Lease) -> grpc.aio.Channel:
         return self.channels.to(lease.send.address)
 
-    def _metadata(self, lease: Lease, context: Context) -> Metadata:
-        said = forwarded(context.invocation_metadata())
-        return (*said, IN_SHORT) if lease.send.lane is Lane.DEGRADED else said
-
     def _left_s(self, call: Call) -> float | None:
         if call.deadline_s is None:
             return None
         return max(call.deadline_s - self.dispatcher.now_s(), 0.0)
+
+
+def _told(lease: Lease, said: Metadata) -> Metadata:
+    """What an instance is told beside what the caller said."""
+    return (*said, IN_SHORT) if lease.send.lane is Lane.DEGRADED else said
 
 
 def _peer(context: Context) -> str:

@@ -143,14 +143,20 @@ class Sharing:
         """The handler that lets equal calls of `path` share one `unary`."""
 
         async def shared(request: bytes, context: Any) -> bytes:
-            said = forwarded(context.invocation_metadata())
-            key = path, request, tuple(each for each in said if each[0] not in ABOUT_THE_CALLER)
-            return await self._answer(key, lane, unary, request, context)
+            said = tuple(context.invocation_metadata() or ())
+            equal = tuple(each for each in forwarded(said) if each[0] not in ABOUT_THE_CALLER)
+            return await self._answer((path, request, equal), lane, unary, request, context, said)
 
         return shared
 
     async def _answer(
-        self, key: Hashable, lane: Lane, unary: Unary, request: bytes, context: Context
+        self,
+        key: Hashable,
+        lane: Lane,
+        unary: Unary,
+        request: bytes,
+        context: Context,
+        said: Metadata,
     ) -> bytes:
         now_s, pool = self.dispatcher.now_s, self.dispatcher.pool
         left_s = context.time_remaining()
@@ -163,7 +169,7 @@ class Sharing:
             number = next(self._numbers)
             if self._coalescing.join(key, number):
                 stage = _Stage(
-                    tuple(context.invocation_metadata() or ()),
+                    said,
                     context.peer(),
                     context.peer_identities(),
                     deadline_s,

@@ -29,6 +29,7 @@ from tidegate.balancer.dispatcher import Dispatcher
 from tidegate.balancer.drains import Drains
 from tidegate.balancer.fleet import FleetHealth, FleetService
 from tidegate.balancer.methods import SERVICE_NAMES
+from tidegate.balancer.own_call import OwnCall
 from tidegate.balancer.port import PortError, bracketed, try_port
 from tidegate.balancer.proxy import Proxy
 from tidegate.balancer.pulse import Pulse
@@ -42,6 +43,9 @@ from tidegate.v1 import fleet_pb2, fleet_pb2_grpc
 LISTENER_OPTIONS: tuple[tuple[str, int], ...] = (
     # Waiting happens in our lanes, where it is seen, and not in HTTP/2's.
     ("grpc.max_concurrent_streams", 10_000),
+    # Beyond these gRPC cancels calls that nobody has looked at; we refuse them, with a hint.
+    ("grpc.server.max_pending_requests", 100_000),
+    ("grpc.server.max_pending_requests_hard_limit", 100_000),
     ("grpc.max_send_message_length", -1),
     # A system prompt of 2,000 characters makes up to 11 KB of metadata; gRPC's limit is 8.
     ("grpc.max_metadata_size", 64 * 1024),
@@ -106,6 +110,7 @@ class Sidecar:
             )
         self._drains = Drains()
         self._pulse = Pulse(self._dispatcher.note_lag)
+        self._own_call = OwnCall(self._dispatcher.note_delay)
         self._health = FleetHealth()
         self._membership_changed = asyncio.Event()
         self._is_met = asyncio.Event()
@@ -149,7 +154,10 @@ class Sidecar:
         self._discovery.start()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._is_met.wait(), meet_fleet_s)
+        # A port that is this process's own: others may share the one above.
+        own_port = self._server.add_insecure_port("127.0.0.1:0")
         await self._server.start()
+        self._own_call.start(f"127.0.0.1:{own_port}")
         address = f"{bracketed(self._settings.host)}:{self.port}"
         _log.info("balancer listens", address=address, discovery=str(self._discovery))
 
@@ -159,6 +167,7 @@ class Sidecar:
         # First of all, so that whoever comes or waits is told the reason.
         self._dispatcher.close()
         self._pulse.stop()
+        await self._own_call.stop()
         await self._health.close()
         await self._discovery.stop()
         if self._reporting is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from tidegate.balancer.config import BalancerSettings
+from tidegate.balancer.garbage import spare_calls
 from tidegate.balancer.logs import set_up_logs
 from tidegate.balancer.sidecar import Sidecar, StartError
 
@@ -59,6 +60,7 @@ async def _live(part: Part) -> None:
     worker = f"{part.number} of {part.settings.workers}"
     sidecar = Sidecar(part.settings, version("tidegate"), worker)
     await sidecar.start(MEET_FLEET_S)
+    spare_calls()
     sys.stdout.buffer.write(LISTENS)
     sys.stdout.buffer.flush()
     await is_over.wait()

@@ -20,7 +20,8 @@ RETRIED_SHARE = 0.8
 class Outlook:
     """What a lane offers a newcomer: it goes at once, or waits `wait_s` behind others.
 
-    `ready_s` is when the next instance is expected to be hot, for the time when there are none.
+    `ready_s` is when the next instance is expected to be hot, for the time when there are none. `delay_s`
+    is what the balancer itself adds to the call, as it can't keep up; half of that is over.
     """
 
     instances: int
@@ -30,6 +31,7 @@ class Outlook:
     needs_s: float
     in_flight: int
     ready_s: float | None = None
+    delay_s: float = 0.0
 
 
 def refusal(
@@ -46,7 +48,10 @@ def refusal(
     if not outlook.has_room and outlook.wait_s > policy.wait_s:
         return Reason.WAIT_TOO_LONG
     wait_s = 0.0 if outlook.has_room else outlook.wait_s
-    if not is_reachable(deadline_s, now + wait_s, outlook.needs_s, outlook.in_flight):
+    if wait_s + outlook.delay_s > policy.wait_s:
+        return Reason.OVERLOADED
+    begins_s = now + wait_s + outlook.delay_s / 2.0
+    if not is_reachable(deadline_s, begins_s, outlook.needs_s, outlook.in_flight):
         return Reason.DEADLINE_UNREACHABLE
     return None
 

@@ -43,6 +43,8 @@ class Placement:
         self._flights = flights
         self._rng = rng
         self._service = {lane: ServiceTime() for lane in Lane}
+        # Their means, read at every call: kept ready.
+        self._mean_s = dict.fromkeys(Lane, 0.0)
         # The same by unit of work, so that long messages don't make an instance look slow.
         self._pace = {lane: ServiceTime() for lane in Lane}
         self._shares = {lane: Share() for lane in Lane}
@@ -70,10 +72,11 @@ class Placement:
             home = self._affinity.home_of(waiter.call.conversation)
             if home is not None:
                 candidates = [each for each in candidates if each.id == home] or candidates
-        service_s = {each: estimate.mean_s for each, estimate in self._service.items()}
-        return least_outstanding(candidates, lane, service_s, self._rng)
+        return least_outstanding(candidates, lane, self._mean_s, self._rng)
 
-    def outlook(self, waiter: Waiter, instance: Instance | None, now: float) -> Outlook:
+    def outlook(
+        self, waiter: Waiter, instance: Instance | None, delay_s: float, now: float
+    ) -> Outlook:
         """What the lane offers a newcomer that may go to `instance`, or has to wait."""
         lane = waiter.call.lane
         room, has_room = self._rooms[lane], instance is not None
@@ -86,6 +89,7 @@ class Placement:
             needs_s=self.needs_s(lane, 0 if has_room else len(room) + 1, now),
             in_flight=self._flights.count(lane),
             ready_s=self.ready_s(lane, now),
+            delay_s=delay_s,
         )
 
     def backlog(self, lane: Lane, now: float) -> Backlog:
@@ -111,7 +115,7 @@ class Placement:
 
     def note_shed(self, lane: Lane, now: float) -> None:
         """Take in that a call of `lane` was turned away for want of room: for a while, others may be."""
-        self._pressed_until_s[lane] = now + self._service[lane].mean_s
+        self._pressed_until_s[lane] = now + self._mean_s[lane]
 
     def note_ready(self, role: Role, ready_s: float | None) -> None:
         """Take in when the next instance of `role` is expected to be hot; None: none is coming."""
@@ -130,7 +134,7 @@ class Placement:
 
     def drain_s(self, lane: Lane, now: float) -> float:
         """How long `lane` needs for each call that it takes up; 0 when nothing is known."""
-        return estimated_wait_s(0, self._slots(lane, now), self._service[lane].mean_s)
+        return estimated_wait_s(0, self._slots(lane, now), self._mean_s[lane])
 
     # Time
 
@@ -176,6 +180,7 @@ class Placement:
             pace.learn(pace_s)
         elif outcome is Outcome.EXPIRED:
             self._service[lane].learn_at_least(took_s)
+        self._mean_s[lane] = self._service[lane].mean_s
         told = instance.adapt(lane, outcome, ratio), instance.learn(lane, outcome, now)
         changes = [change for change in told if change is not None]
         if changes or not instance.is_settled:
@@ -189,8 +194,7 @@ class Placement:
         lane = waiter.lane
         is_anywhere = any(each.has_room(lane, now) for each in self._roster.eligible(lane, now))
         if not is_anywhere or waiter.refusals + 1 >= LOOKS:
-            slots, service_s = self._roster.capacity(lane, now), self._service[lane].mean_s
-            self._shares[lane].refuse(slots, service_s, now)
+            self._shares[lane].refuse(self._roster.capacity(lane, now), self._mean_s[lane], now)
 
     @property
     def _contending(self) -> int:
@@ -206,7 +210,7 @@ class Placement:
             return (self.ready_s(lane, now) or now) - now
         if not ahead and any(each.has_room(lane, now) for each in self._roster.eligible(lane, now)):
             return 0.0
-        return estimated_wait_s(ahead, self._slots(lane, now), self._service[lane].mean_s)
+        return estimated_wait_s(ahead, self._slots(lane, now), self._mean_s[lane])
 
     def _slots(self, lane: Lane, now: float) -> float:
         """How many calls of `lane` come to be under way: all there is room for, or what we have if others take theirs."""

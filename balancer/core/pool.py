@@ -19,6 +19,7 @@ from tidegate.balancer.core.advice import Advice
 from tidegate.balancer.core.call import Call, Lane, Outcome
 from tidegate.balancer.core.change import FLEET, Change
 from tidegate.balancer.core.degrade import Degrading
+from tidegate.balancer.core.delay import Delay
 from tidegate.balancer.core.flights import Flight, Flights
 from tidegate.balancer.core.instance import Instance, Registration, Role
 from tidegate.balancer.core.lag import Lag
@@ -47,6 +48,7 @@ class Pool:
             policy.degrade_enter_s, policy.degrade_leave_s, policy.degrade_dwell_s
         )
         self._lag = Lag()
+        self._delay = Delay()
         self._changes: list[Change] = []
         self._numbers = 0
         self._is_closed = False
@@ -108,7 +110,7 @@ class Pool:
             verdict = self._in_short(waiter, now)
             if verdict is not None:
                 return verdict
-        outlook = self._placement.outlook(waiter, instance, now)
+        outlook = self._placement.outlook(waiter, instance, self._delay.value_s, now)
         bounds = self._advice.bounds(self._policy.lanes[call.lane], call, is_promised=is_promised)
         reason = refusal(outlook, bounds, call.deadline_s, now)
         if reason is not None:
@@ -181,6 +183,10 @@ class Pool:
             states = ("steady", "overloaded") if self._lag.is_high else ("overloaded", "steady")
             reason = f"the event loop lags by {self._lag.p99_s * 1000:.0f} ms"
             self._changes.append(Change(FLEET, *states, reason))
+
+    def note_delay(self, took_s: float, now: float) -> None:
+        """Take in how long a call of the balancer to itself took: so long do all wait for it."""
+        self._delay.learn(took_s, now)
 
     def close(self, now: float) -> list[Verdict]:
         """Refuse all that waits and all that comes; what runs goes on."""

@@ -48,14 +48,18 @@ def least_outstanding(
     """
     if len(instances) <= 1:
         return instances[0] if instances else None
-    loads: list[tuple[float, float]] | list[float]
     if lane in SHORT:
-        loads = [
-            (outstanding_s(each, service_s, SHORT), outstanding_s(each, service_s))
-            for each in instances
-        ]
-    else:
-        loads = [outstanding_s(each, service_s) for each in instances]
-    least = min(loads)
-    best = [each for each, load in zip(instances, loads, strict=True) if load == least]
+        instances = _least(instances, service_s, SHORT)
+    best = _least(instances, service_s, EVERY)
     return best[int(rng.random() * len(best))]
+
+
+def _least(
+    instances: Sequence[Instance], service_s: Mapping[Lane, float], lanes: tuple[Lane, ...]
+) -> Sequence[Instance]:
+    """Those with the least outstanding work of these lanes; more than one if they are equal."""
+    if len(instances) == 1:
+        return instances
+    loads = [outstanding_s(each, service_s, lanes) for each in instances]
+    least = min(loads)
+    return [each for each, load in zip(instances, loads, strict=True) if load == least]

@@ -25,7 +25,7 @@ class Reason(Enum):
     DEGRADED_ONLY = "DEGRADED_ONLY"
     """It would have to wait while chats are answered in short, and doesn't accept that."""
     OVERLOADED = "OVERLOADED"
-    """The balancer itself can't keep up, and takes no new chats."""
+    """The balancer itself can't keep up: it takes no new chats, and nothing that it would be too late for."""
     NO_INSTANCE = "NO_INSTANCE"
     """No hot instance serves its lane, and none is coming."""
     WARMING_UP = "WARMING_UP"

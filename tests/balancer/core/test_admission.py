@@ -45,6 +45,11 @@ def outlook(**facts: float) -> Outlook:
         ({"wait_s": 3.0, "needs_s": 1.1}, 104.0, Reason.DEADLINE_UNREACHABLE),
         ({"wait_s": 3.0, "needs_s": 1.1, "has_room": True}, 104.0, None),
         ({"needs_s": 9.0, "has_room": True}, 104.0, Reason.DEADLINE_UNREACHABLE),
+        ({"delay_s": 10.0, "has_room": True}, None, None),
+        ({"delay_s": 10.1, "has_room": True}, None, Reason.OVERLOADED),
+        ({"wait_s": 6.0, "delay_s": 4.1}, None, Reason.OVERLOADED),
+        ({"delay_s": 6.0, "needs_s": 1.0, "has_room": True}, 104.0, None),
+        ({"delay_s": 6.0, "needs_s": 1.1, "has_room": True}, 104.0, Reason.DEADLINE_UNREACHABLE),
     ],
 )
 def test_a_newcomer_is_refused_when_it_would_wait_in_vain(facts, deadline_s, reason):

@@ -552,6 +552,17 @@ def test_a_balancer_that_cannot_keep_up_takes_no_new_chats():
     ]
 
 
+def test_a_label_that_the_balancer_alone_would_make_too_late_is_refused_with_a_hint():
+    story = Story(hot("a"))
+    for _ in range(3):
+        story.pool.note_delay(2.1, story.now)
+        story.now += 1.0
+    shed = story.offer(SENTIMENT)
+    assert (shed.reason, shed.retry_after_s >= 1.0) == (Reason.OVERLOADED, True)
+    story.pool.note_delay(0.01, story.now)
+    assert isinstance(story.offer(SENTIMENT), Send)
+
+
 def test_an_instance_that_is_slower_than_its_lane_gets_fewer_calls():
     story = Story(hot("a", chat=4), hot("b", Role.SENTIMENT))
     for _ in range(64):
