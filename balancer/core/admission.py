@@ -18,7 +18,10 @@ RETRIED_SHARE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a lane offers a newcomer: it goes at once, or waits `wait_s` behind others."""
+    """What a lane offers a newcomer: it goes at once, or waits `wait_s` behind others.
+
+    `ready_s` is when the next instance is expected to be hot, for the time when there are none.
+    """
 
     instances: int
     has_room: bool
@@ -26,6 +29,7 @@ class Outlook:
     wait_s: float
     needs_s: float
     in_flight: int
+    ready_s: float | None = None
 
 
 def refusal(
@@ -33,7 +37,10 @@ def refusal(
 ) -> Reason | None:
     """Why a newcomer can't stay; None if it may go or wait."""
     if not outlook.instances:
-        return Reason.NO_INSTANCE
+        if outlook.ready_s is not None and outlook.depth >= policy.max_waiting:
+            return Reason.WARMING_UP
+        limit_s = now + policy.wait_s
+        return refusal_while_cold(outlook.ready_s, outlook.needs_s, limit_s, deadline_s)
     if not outlook.has_room and outlook.depth >= policy.max_waiting:
         return Reason.QUEUE_FULL
     if not outlook.has_room and outlook.wait_s > policy.wait_s:
@@ -41,6 +48,20 @@ def refusal(
     wait_s = 0.0 if outlook.has_room else outlook.wait_s
     if not is_reachable(deadline_s, now + wait_s, outlook.needs_s, outlook.in_flight):
         return Reason.DEADLINE_UNREACHABLE
+    return None
+
+
+def refusal_while_cold(
+    ready_s: float | None, needs_s: float, limit_s: float, deadline_s: float | None
+) -> Reason | None:
+    """Why a call can't wait for the next instance that becomes hot; None if it may.
+
+    It may when the warm-up ends before the lane's limit, and leaves the time that an answer takes.
+    """
+    if ready_s is None:
+        return Reason.NO_INSTANCE
+    if ready_s > limit_s or (deadline_s is not None and ready_s + needs_s > deadline_s):
+        return Reason.WARMING_UP
     return None
 
 

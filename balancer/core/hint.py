@@ -34,6 +34,9 @@ def retry_after_s(reason: Reason, backlog: Backlog, promised_s: float, rng: Rand
             return _jittered(LOST_S, rng)
         case Reason.NO_INSTANCE | Reason.DRAINING | Reason.OVERLOADED:
             return _jittered(UNAVAILABLE_S, rng)
+        case Reason.WARMING_UP:
+            # The wait is for the warm-up then; one that is late may end at any moment.
+            return _jittered(backlog.estimated_wait_s or UNAVAILABLE_S, rng)
         case (
             Reason.QUEUE_FULL
             | Reason.WAIT_TOO_LONG

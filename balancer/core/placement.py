@@ -13,7 +13,7 @@ from tidegate.balancer.core.change import Change
 from tidegate.balancer.core.estimate import ServiceTime, estimated_wait_s
 from tidegate.balancer.core.flights import Flight, Flights
 from tidegate.balancer.core.floor import ChatFloor
-from tidegate.balancer.core.instance import Instance
+from tidegate.balancer.core.instance import Instance, Role
 from tidegate.balancer.core.lanes import Waiter, WaitingRoom
 from tidegate.balancer.core.policy import Policy
 from tidegate.balancer.core.roster import Roster
@@ -46,6 +46,7 @@ class Placement:
         self._pace = {lane: ServiceTime() for lane in Lane}
         self._shares = {lane: Share() for lane in Lane}
         self._pressed_until_s = dict.fromkeys(Lane, 0.0)
+        self._ready_s: dict[Role, float] = {}
         self._affinity = Affinity()
         self._floor = ChatFloor(policy.chat_share, policy.chat_share_window_s)
 
@@ -80,6 +81,7 @@ class Placement:
             # Who has to wait is one of several, also when it is the only one so far.
             needs_s=self.needs_s(lane, 0 if has_room else len(room) + 1, now),
             in_flight=self._flights.count(lane),
+            ready_s=self.ready_s(lane, now),
         )
 
     def backlog(self, lane: Lane, now: float) -> Backlog:
@@ -106,6 +108,21 @@ class Placement:
     def note_shed(self, lane: Lane, now: float) -> None:
         """Take in that a call of `lane` was turned away for want of room: for a while, others may be."""
         self._pressed_until_s[lane] = now + self._service[lane].mean_s
+
+    def note_ready(self, role: Role, ready_s: float | None) -> None:
+        """Take in when the next instance of `role` is expected to be hot; None: none is coming."""
+        if ready_s is None:
+            self._ready_s.pop(role, None)
+        else:
+            self._ready_s[role] = ready_s
+
+    def ready_s(self, lane: Lane, now: float) -> float | None:
+        """When the next instance that serves `lane` is expected to be hot; None: none is coming.
+
+        One that is late is expected at any moment.
+        """
+        due = [ready_s for role, ready_s in self._ready_s.items() if role.serves(lane)]
+        return max(min(due), now) if due else None
 
     def drain_s(self, lane: Lane, now: float) -> float:
         """How long `lane` needs for each call that it takes up; 0 when nothing is known."""
@@ -181,6 +198,8 @@ class Placement:
         return bool(self._rooms[Lane.SENTIMENT]) and not self._floor.is_due
 
     def _wait_s(self, lane: Lane, ahead: int, now: float) -> float:
+        if not self._roster.serving(lane):
+            return (self.ready_s(lane, now) or now) - now
         if not ahead and any(each.has_room(lane, now) for each in self._roster.eligible(lane, now)):
             return 0.0
         return estimated_wait_s(ahead, self._slots(lane, now), self._service[lane].mean_s)

@@ -1,21 +1,26 @@
 """Decides the fate of every call: send it, let it wait, or shed it.
 
 A state machine: events come in with the time at which they happened, verdicts come out. `offer` brings
-a call, `finish` ends a send, `withdraw` takes back a waiting call, `observe` reports membership,
-`tick` reports that time has passed, `close` begins the end. Whoever drives it applies membership before time
+a call, `finish` ends a send, `withdraw` takes back a waiting call, `observe` reports membership, `note_ready`
+what is about to join it, `tick` reports that time has passed, `close` begins the end. Whoever drives it applies membership before time
 and time before calls, and calls `tick` at `next_tick_s`. Knows nothing about sockets, clocks or tasks.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tidegate.balancer.core.admission import expiry_reason, is_reachable, refusal
+from tidegate.balancer.core.admission import (
+    expiry_reason,
+    is_reachable,
+    refusal,
+    refusal_while_cold,
+)
 from tidegate.balancer.core.advice import Advice
 from tidegate.balancer.core.call import Call, Lane, Outcome
 from tidegate.balancer.core.change import FLEET, Change
 from tidegate.balancer.core.degrade import Degrading
 from tidegate.balancer.core.flights import Flight, Flights
-from tidegate.balancer.core.instance import Instance, Registration
+from tidegate.balancer.core.instance import Instance, Registration, Role
 from tidegate.balancer.core.lag import Lag
 from tidegate.balancer.core.lanes import Waiter, WaitingRoom
 from tidegate.balancer.core.placement import Placement
@@ -152,6 +157,15 @@ class Pool:
         self._changes += self._roster.observe(registrations, reason, now)
         return self._advance(now)
 
+    def note_ready(self, role: Role, ready_s: float | None, now: float) -> list[Verdict]:
+        """Take in when the next instance of `role` is expected to be hot; None: none is coming.
+
+        While nothing is hot, calls wait for it whose deadline and lane allow that. Holds until it is said anew.
+        """
+        self._placement.account(now)
+        self._placement.note_ready(role, ready_s)
+        return self._advance(now)
+
     def tick(self, now: float) -> list[Verdict]:
         """Time has passed: expired waiters are answered, and others may go."""
         self._placement.account(now)
@@ -241,13 +255,13 @@ class Pool:
     def _advance(self, now: float) -> list[Verdict]:
         """Answer whose time is up, then send who has room, lane by lane."""
         verdicts = self._expire(now)
-        for room in self._rooms.values():
+        for lane, room in self._rooms.items():
             for waiter in room:
                 verdict = self._verdict_on(waiter, now)
                 if verdict is not None:
                     verdicts.append(verdict)
-                elif waiter.lost_by is None:
-                    # No room for it is no room for those behind it.
+                elif waiter.lost_by is None and self._roster.serving(lane):
+                    # No room for it is no room for those behind it. While nothing is hot, each has its own time.
                     break
         self._judge_degrading(now)
         return verdicts
@@ -263,9 +277,11 @@ class Pool:
         """What becomes of a waiter now; None if it waits on."""
         call = waiter.call
         serving = self._roster.serving(call.lane)
-        if all(each.id == waiter.lost_by for each in serving):
-            gone = Reason.INSTANCE_LOST if waiter.lost_by else Reason.NO_INSTANCE
-            return self._turn_away(call, gone, now)
+        if waiter.lost_by is not None and all(each.id == waiter.lost_by for each in serving):
+            return self._turn_away(call, Reason.INSTANCE_LOST, now)
+        if not serving:
+            cold = self._refusal_while_cold(waiter, now)
+            return None if cold is None else self._turn_away(call, cold, now)
         needs_s = self._placement.needs_s(call.lane, len(self._rooms[call.lane]) - 1, now)
         if not is_reachable(call.deadline_s, now, needs_s, self._flights.count(call.lane)):
             return self._turn_away(call, Reason.DEADLINE_UNREACHABLE, now)
@@ -274,6 +290,13 @@ class Pool:
             return None
         self._rooms[call.lane].serve(waiter)
         return self._send(waiter, instance, now)
+
+    def _refusal_while_cold(self, waiter: Waiter, now: float) -> Reason | None:
+        """Why a waiter can't wait any longer for the next instance that becomes hot; None if it may."""
+        lane, placement = waiter.call.lane, self._placement
+        needs_s = placement.needs_s(lane, len(self._rooms[lane]) - 1, now)
+        ready_s, deadline_s = placement.ready_s(lane, now), waiter.call.deadline_s
+        return refusal_while_cold(ready_s, needs_s, waiter.expires_s, deadline_s)
 
     # Effects
 

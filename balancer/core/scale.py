@@ -183,6 +183,18 @@ class Scaler:
         warm_up = self._states[role].warm_up
         return None if warm_up.oldest_s is None else max(warm_up.oldest_s + warm_up.expected_s, now)
 
+    def could_be_ready_s(self, role: Role, now: float) -> float | None:
+        """When a call that comes now and finds nothing hot will find one: the next, or the one that it causes.
+
+        None when none may be started. While starts fail, the next try is what counts.
+        """
+        state = self._states[role]
+        if state.warm_up.oldest_s is not None:
+            return self.ready_s(role, now)
+        if not state.settings.maximum:
+            return None
+        return max(state.back_off.until_s, now) + state.warm_up.expected_s
+
     def pin(self, role: Role, minimum: int | None) -> None:
         """Keep at least so many, whatever happens, but no more than the maximum; None lets go."""
         self._states[role].pin = minimum

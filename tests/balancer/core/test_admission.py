@@ -6,6 +6,7 @@ from tidegate.balancer.core.admission import (
     expiry_reason,
     is_reachable,
     refusal,
+    refusal_while_cold,
 )
 from tidegate.balancer.core.call import Call, Lane
 from tidegate.balancer.core.policy import LanePolicy
@@ -31,6 +32,9 @@ def outlook(**facts: float) -> Outlook:
     [
         ({}, None, None),
         ({"instances": 0}, None, Reason.NO_INSTANCE),
+        ({"instances": 0, "ready_s": 110.0, "depth": 1}, None, None),
+        ({"instances": 0, "ready_s": 110.1}, None, Reason.WARMING_UP),
+        ({"instances": 0, "ready_s": 101.0, "depth": 2}, None, Reason.WARMING_UP),
         ({"depth": 2}, None, Reason.QUEUE_FULL),
         ({"depth": 1}, None, None),
         ({"depth": 2, "has_room": True}, None, None),
@@ -45,6 +49,23 @@ def outlook(**facts: float) -> Outlook:
 )
 def test_a_newcomer_is_refused_when_it_would_wait_in_vain(facts, deadline_s, reason):
     assert refusal(outlook(**facts), POLICY, deadline_s, now=100.0) is reason
+
+
+@pytest.mark.parametrize(
+    ("ready_s", "limit_s", "deadline_s", "reason"),
+    [
+        (None, 99.0, None, Reason.NO_INSTANCE),
+        (10.0, 10.0, None, None),
+        (10.1, 10.0, None, Reason.WARMING_UP),
+        (10.0, 30.0, 12.0, None),
+        (10.0, 30.0, 11.9, Reason.WARMING_UP),
+    ],
+    ids=["none coming", "fits the lane", "too late for the lane", "fits the deadline", "too late"],
+)
+def test_a_call_waits_for_a_warm_up_that_leaves_time_for_its_answer(
+    ready_s, limit_s, deadline_s, reason
+):
+    assert refusal_while_cold(ready_s, 2.0, limit_s, deadline_s) is reason
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,11 @@ class Conservation(RuleBasedStateMachine):
     def observe(self, registrations: list[Registration]) -> None:
         self.take(self.pool.observe(registrations, "test", self.now))
 
+    @rule(role=st.sampled_from(Role), ready_in_s=st.none() | st.floats(-1.0, 40.0))
+    def note_ready(self, role: Role, ready_in_s: float | None) -> None:
+        ready_s = None if ready_in_s is None else self.now + ready_in_s
+        self.take(self.pool.note_ready(role, ready_s, self.now))
+
     @rule(passed_s=st.floats(0.0, 5.0))
     def time_passes(self, passed_s: float) -> None:
         end_s = self.now + passed_s

@@ -14,6 +14,8 @@ from tidegate.balancer.core.verdict import Backlog, Reason
         (Reason.DEADLINE_UNREACHABLE, 0.0, 1.0),
         (Reason.QUEUE_FULL, 0.01, 0.1),
         (Reason.NO_INSTANCE, 0.0, 1.0),
+        (Reason.WARMING_UP, 12.0, 12.0),
+        (Reason.WARMING_UP, 0.0, 1.0),
         (Reason.DRAINING, 0.0, 1.0),
         (Reason.INSTANCE_LOST, 0.0, 0.2),
     ],

@@ -118,6 +118,73 @@ def test_when_the_last_instance_goes_the_waiting_are_told():
     assert reasons(story.pool.observe([], "test", story.now)) == [Reason.NO_INSTANCE]
 
 
+def test_while_nothing_is_hot_a_call_waits_for_one_that_is_coming():
+    story = Story()
+    story.pool.note_ready(Role.BOTH, 110.0, story.now)
+    waiting = story.offer(left_s=10.0)
+    assert (type(waiting), waiting.estimated_wait_s) == (Wait, 10.0)
+    assert story.pool.next_tick_s(story.now) == 110.0
+    (sent,) = story.pool.observe([hot("a")], "test", 109.0)
+    assert sent.call == waiting.call
+
+
+def test_a_warm_up_that_is_too_long_for_a_call_refuses_it_at_once_and_tells_its_end():
+    story = Story()
+    story.pool.note_ready(Role.BOTH, 110.0, story.now)
+    for shed in (story.offer(SENTIMENT), story.offer(left_s=9.9)):
+        assert shed.reason is Reason.WARMING_UP
+        assert shed.backlog.estimated_wait_s == 10.0
+        assert 10.0 <= shed.retry_after_s <= 12.0
+
+
+def test_a_warm_up_leaves_the_time_that_answers_take():
+    story = Story(hot("a"))
+    story.learn(CHAT, 4.0)
+    story.pool.observe([], "test", story.now)
+    story.pool.note_ready(Role.BOTH, story.now + 10.0, story.now)
+    assert story.offer(left_s=13.9).reason is Reason.WARMING_UP
+    assert isinstance(story.offer(left_s=14.0), Wait)
+
+
+def test_a_role_that_does_not_serve_the_lane_is_not_waited_for():
+    story = Story()
+    story.pool.note_ready(Role.SENTIMENT, 101.0, story.now)
+    assert story.offer(CHAT).reason is Reason.NO_INSTANCE
+    assert isinstance(story.offer(SENTIMENT), Wait)
+    story.pool.note_ready(Role.BOTH, 100.5, story.now)
+    assert story.offer(SENTIMENT).estimated_wait_s == 0.5
+
+
+def test_a_late_warm_up_is_expected_at_any_moment():
+    story = Story()
+    story.pool.note_ready(Role.BOTH, 101.0, story.now)
+    waiting = story.offer()
+    story.now = 105.0
+    assert story.offer().estimated_wait_s == 0.0
+    assert reasons(story.tick()) == [Reason.QUEUE_TIMEOUT]
+    assert story.now == waiting.call.arrived_s + 30.0
+
+
+def test_news_of_a_later_warm_up_turns_away_whom_it_is_too_late_for():
+    story = Story()
+    story.pool.note_ready(Role.BOTH, 105.0, story.now)
+    story.offer(caller="x")
+    early = story.offer(left_s=10.0, caller="y")
+    (shed,) = story.pool.note_ready(Role.BOTH, 120.0, story.now)
+    assert (shed.call, shed.reason) == (early.call, Reason.WARMING_UP)
+    assert reasons(story.pool.note_ready(Role.BOTH, None, story.now)) == [Reason.NO_INSTANCE]
+
+
+def test_who_waits_when_the_last_instance_goes_waits_for_the_next():
+    story = Story(hot("a"))
+    story.offer()
+    story.offer()
+    story.pool.note_ready(Role.BOTH, 110.0, story.now)
+    assert story.pool.observe([], "test", story.now) == []
+    (sent,) = story.pool.observe([hot("b")], "test", 108.0)
+    assert sent.instance_id == "b"
+
+
 def test_a_full_lane_sheds_the_newcomer():
     lanes = {CHAT: LanePolicy(30.0, 1), SENTIMENT: LanePolicy(2.0, 1)}
     story = Story(hot("a"), policy=Policy(lanes=lanes))

@@ -169,6 +169,22 @@ def test_the_warm_up_is_measured_and_promised():
     assert story.scaler.warm_up_s(Role.BOTH) == 20.0
 
 
+def test_a_call_that_finds_nothing_hot_is_told_of_the_start_that_it_causes():
+    story = Story(replace(SETTINGS, minimum=0), launched=0, hot=0)
+    assert story.scaler.could_be_ready_s(Role.BOTH, 3.0) == 13.0
+    story.go(5, calls=1)
+    assert story.scaler.could_be_ready_s(Role.BOTH, 5.0) == 11.0
+    story.launched, story.starts = 0, []
+    story.scaler.failed(Role.BOTH, story.now)
+    story.go(1, calls=0)
+    assert story.scaler.could_be_ready_s(Role.BOTH, 6.0) == 10.0 + 10.0
+
+
+def test_where_nothing_may_be_started_nothing_is_coming():
+    scaler = Scaler({Role.BOTH: RoleScale(minimum=0, maximum=0)})
+    assert scaler.could_be_ready_s(Role.BOTH, 0.0) is None
+
+
 def test_a_schedule_has_its_instances_hot_at_its_minute():
     entry = Entry("10 8 * * *", 3, for_s=600.0)
     story = Story(replace(SETTINGS, schedule=(entry,)))
