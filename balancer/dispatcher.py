@@ -12,7 +12,7 @@ from typing_extensions import assert_never
 
 from tidegate.balancer.core.call import Call, Outcome
 from tidegate.balancer.core.change import Change
-from tidegate.balancer.core.instance import Registration
+from tidegate.balancer.core.instance import Registration, Role
 from tidegate.balancer.core.pool import Pool
 from tidegate.balancer.core.verdict import Send, Shed, Verdict, Wait
 from tidegate.balancer.telemetry.meter import Meter
@@ -91,6 +91,8 @@ class Dispatcher:
         self._pool = pool
         self._meter = meter
         self._on_change = on_change
+        self.on_cold: Callable[[], None] = lambda: None
+        """Told of each call that finds nothing hot."""
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, asyncio.Future[Send | Shed]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -116,6 +118,10 @@ class Dispatcher:
     def observe(self, registrations: Sequence[Registration], reason: str) -> None:
         """Take `registrations` as the whole membership."""
         self._apply(self._pool.observe(registrations, reason, self.now_s()))
+
+    def note_ready(self, role: Role, ready_s: float | None) -> None:
+        """Take in when the next instance of `role` is expected to be hot; None: none is coming."""
+        self._apply(self._pool.note_ready(role, ready_s, self.now_s()))
 
     def note_lag(self, lag_s: float) -> None:
         """Take in how late the loop runs."""
@@ -146,6 +152,8 @@ class Dispatcher:
             self._tick()
         verdict = self._pool.offer(call, now)
         self._meter.offered(verdict, now)
+        if not isinstance(verdict, Send) and self._pool.is_cold(call.lane):
+            self.on_cold()
         match verdict:
             case Send():
                 self._apply(())

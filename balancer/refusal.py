@@ -51,6 +51,11 @@ STATUSES: Mapping[Reason, tuple[grpc.StatusCode, str]] = {
         grpc.StatusCode.UNAVAILABLE,
         "no hot instance serves the {lane} lane",
     ),
+    Reason.WARMING_UP: (
+        grpc.StatusCode.UNAVAILABLE,
+        "no hot instance serves the {lane} lane, and the call can't wait for the next: "
+        "it is expected in {wait_s:.1f} s",
+    ),
     Reason.INSTANCE_LOST: (
         grpc.StatusCode.UNAVAILABLE,
         "the instance was lost before it answered, and no other try was possible",

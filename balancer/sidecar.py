@@ -28,6 +28,8 @@ from tidegate.balancer.discovery import ConsulDiscovery
 from tidegate.balancer.dispatcher import Dispatcher
 from tidegate.balancer.drains import Drains
 from tidegate.balancer.fleet import FleetHealth, FleetService
+from tidegate.balancer.heat import Heat
+from tidegate.balancer.launchers.choice import launcher_of
 from tidegate.balancer.methods import SERVICE_NAMES
 from tidegate.balancer.port import PortError, bracketed, try_port
 from tidegate.balancer.proxy import Proxy
@@ -104,6 +106,7 @@ class Sidecar:
                 self._observe,
             )
         self._drains = Drains()
+        self._heat = self._heat_of(settings, worker)
         self._pulse = Pulse(self._dispatcher.note_lag)
         self._health = FleetHealth()
         self._membership_changed = asyncio.Event()
@@ -114,7 +117,9 @@ class Sidecar:
             # Two balancers on one port by mistake would share its connections without a word.
             options=(*LISTENER_OPTIONS, ("grpc.so_reuseport", int(self._shares_port))),
         )
-        fleet = FleetService(self._dispatcher, str(self._discovery), version, self._drain, worker)
+        fleet = FleetService(
+            self._dispatcher, str(self._discovery), version, self._drain, worker, self._heat
+        )
         fleet_pb2_grpc.add_FleetServicer_to_server(fleet, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         names = [
@@ -146,6 +151,8 @@ class Sidecar:
         self._reporting = asyncio.ensure_future(self._report_health())
         self._pulse.start()
         self._discovery.start()
+        if self._heat is not None:
+            self._heat.start()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._is_met.wait(), meet_fleet_s)
         await self._server.start()
@@ -160,6 +167,9 @@ class Sidecar:
         self._pulse.stop()
         await self._health.close()
         await self._discovery.stop()
+        if self._heat is not None:
+            # Others may lead from now on; what was started goes on until the calls here have ended.
+            await self._heat.lead_no_more()
         if self._reporting is not None:
             self._reporting.cancel()
             await asyncio.gather(self._reporting, return_exceptions=True)
@@ -169,8 +179,16 @@ class Sidecar:
         await self._server.stop(STOP_GRACE_S)
         self._dispatcher.stop()
         await self._channels.close()
+        if self._heat is not None:
+            await self._heat.stop()
         await self._exporter.stop()
         _log.info("balancer stopped", cut_off=cut_off)
+
+    def _heat_of(self, settings: BalancerSettings, worker: str) -> Heat | None:
+        choice = launcher_of(settings)
+        if choice is None:
+            return None
+        return Heat(settings, choice, self._dispatcher, lambda: self._drains.by_hand, worker)
 
     async def _serve_metrics(self) -> None:
         address = self._settings.metrics_address

@@ -107,6 +107,7 @@ class _RoleState:
         self.full_since_s: float | None = None
         self.alarm_until_s = -math.inf
         self.pin: int | None = None
+        self.pinned = ""
 
 
 class Scaler:
@@ -195,9 +196,10 @@ class Scaler:
             return None
         return max(state.back_off.until_s, now) + state.warm_up.expected_s
 
-    def pin(self, role: Role, minimum: int | None) -> None:
+    def pin(self, role: Role, minimum: int | None, why: str = "pinned") -> None:
         """Keep at least so many, whatever happens, but no more than the maximum; None lets go."""
         self._states[role].pin = minimum
+        self._states[role].pinned = why
 
     def _wanted(self, state: _RoleState, view: RoleView, now: float) -> tuple[int, str]:
         """How many the load wants, and why."""
@@ -212,9 +214,11 @@ class Scaler:
         if now < state.alarm_until_s and (sudden := math.ceil(short / per_instance)) > wanted:
             wanted = sudden
             why = f"alarm: {short:.1f} slots wanted over {settings.alarm_window_s:g} s"
-        if not view.hot and view.demand:
+        if not view.hot:
             # However many come at once: how much they need shows when one is hot.
-            wanted, why = 1, f"{view.demand} calls and nothing hot"
+            wanted, why = 0, "nothing to do"
+            if view.demand:
+                wanted, why = 1, f"{view.demand} calls and nothing hot"
         spills_after_s = min(settings.spill_after_s, state.warm_up.expected_s / 2.0)
         since_s = state.full_since_s
         if since_s is not None and now - since_s >= spills_after_s and view.hot + 1 > wanted:
@@ -230,7 +234,7 @@ class Scaler:
         if entry is not None and entry.count > floor:
             floor, why = entry.count, f"schedule {entry.cron!r} {entry.zone}"
         if state.pin is not None and state.pin > floor:
-            floor, why = state.pin, f"pinned to {state.pin}"
+            floor, why = state.pin, f"{state.pinned} to {state.pin}"
         return floor, why
 
 
