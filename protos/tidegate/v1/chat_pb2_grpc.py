@@ -31,6 +31,7 @@ class ChatStub:
     answered it before, while that has room. Our client sets
     it, percent-encoded.
     tidegate-accept-degraded: false  rather be shed than get a degraded reply.
+    tidegate-progress: true          be told, in a stream, that the call waits for an instance to warm up.
     """
 
     def __init__(self, channel):
@@ -62,6 +63,7 @@ class ChatServicer:
     answered it before, while that has room. Our client sets
     it, percent-encoded.
     tidegate-accept-degraded: false  rather be shed than get a degraded reply.
+    tidegate-progress: true          be told, in a stream, that the call waits for an instance to warm up.
     """
 
     def Reply(self, request, context):
@@ -117,6 +119,7 @@ class Chat:
     answered it before, while that has room. Our client sets
     it, percent-encoded.
     tidegate-accept-degraded: false  rather be shed than get a degraded reply.
+    tidegate-progress: true          be told, in a stream, that the call waits for an instance to warm up.
     """
 
     @staticmethod

@@ -32,6 +32,7 @@ class ChatStub:
                                        answered it before, while that has room. Our client sets
                                        it, percent-encoded.
       tidegate-accept-degraded: false  rather be shed than get a degraded reply.
+      tidegate-progress: true          be told, in a stream, that the call waits for an instance to warm up.
     """
 
     @_typing.overload
@@ -52,6 +53,7 @@ class ChatAsyncStub(ChatStub):
                                        answered it before, while that has room. Our client sets
                                        it, percent-encoded.
       tidegate-accept-degraded: false  rather be shed than get a degraded reply.
+      tidegate-progress: true          be told, in a stream, that the call waits for an instance to warm up.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -68,6 +70,7 @@ class ChatServicer(metaclass=_abc_1.ABCMeta):
                                        answered it before, while that has room. Our client sets
                                        it, percent-encoded.
       tidegate-accept-degraded: false  rather be shed than get a degraded reply.
+      tidegate-progress: true          be told, in a stream, that the call waits for an instance to warm up.
     """
 
     @_abc_1.abstractmethod
