@@ -33,6 +33,8 @@ from tidegate.clients.fleet import (
     LaneStatus,
     Phase,
     Role,
+    ScaleDecision,
+    ScaleStatus,
 )
 from tidegate.clients.inputs import Item, Sampling, Speaker, Turn
 
@@ -59,6 +61,8 @@ __all__ = [
     "Reply",
     "Role",
     "Sampling",
+    "ScaleDecision",
+    "ScaleStatus",
     "ServerFailure",
     "Speaker",
     "TidegateError",

@@ -20,7 +20,7 @@ from tidegate.clients.bulk import WINDOW, Bulk
 from tidegate.clients.calls import answer_of, messages_of
 from tidegate.clients.channel import channel_options
 from tidegate.clients.errors import error_of_broken_stream
-from tidegate.clients.fleet import FleetStatus, InstanceStatus
+from tidegate.clients.fleet import FleetStatus, InstanceStatus, Role, ScaleStatus
 from tidegate.clients.inputs import Item, Sampling, Turn
 from tidegate.clients.patience import Patience, checked_attempts, checked_timeout, checked_window
 from tidegate.v1 import chat_pb2, fleet_pb2
@@ -272,6 +272,44 @@ class Client:
             self._attempts,
         )
         return messages.instance_status(answer.instance)
+
+    def warm(
+        self,
+        count: int,
+        *,
+        role: Role = Role.BOTH,
+        for_s: int = 3600,
+        timeout_s: float | None = None,
+    ) -> ScaleStatus:
+        """Have at least so many instances of a role hot for a while, for a peak that is foreseen.
+
+        What is missing is started at once. Raises InvalidInput when it is above the role's maximum, and
+        TidegateError when the balancer starts no instances of that role.
+        """
+        answer = answer_of(
+            self._open().fleet.Warm,
+            messages.warm_request(role, count, for_s),
+            (),
+            self._patience(timeout_s),
+            self._attempts,
+        )
+        return messages.scale_status(answer.scale)
+
+    def pin(
+        self, count: int, *, role: Role = Role.BOTH, timeout_s: float | None = None
+    ) -> ScaleStatus:
+        """Have at least so many instances of a role hot until it is let go: a later pin replaces it, 0 ends it.
+
+        Raises what `warm` does.
+        """
+        answer = answer_of(
+            self._open().fleet.Pin,
+            messages.pin_request(role, count),
+            (),
+            self._patience(timeout_s),
+            self._attempts,
+        )
+        return messages.scale_status(answer.scale)
 
     def _open(self) -> _Open:
         if self._opened is None:

@@ -19,6 +19,7 @@ async def test_a_port_in_use_is_said_before_anything_starts(shell: Shell) -> Non
         (["--consul", "http://127.0.0.1:1", "--port", "50997"], 4, "no Consul answers at"),
         (["--consul", "maybe"], 2, "'maybe' is not auto, off or a URL"),
         (["--servers", "0"], 2, "--servers"),
+        (["--cold", "1", "--consul", "off"], 1, "are found through Consul, and this is a static"),
         (["--profiles", "/nowhere"], 2, "/nowhere"),
     ],
 )
