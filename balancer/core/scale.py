@@ -106,6 +106,8 @@ class _RoleState:
         self.hot: int | None = None
         self.full_since_s: float | None = None
         self.alarm_until_s = -math.inf
+        self.known_from_s = -math.inf
+        """From when on calls tell what there is to do; before this they are those that waited for the first."""
         self.pin: int | None = None
         self.pinned = ""
 
@@ -124,12 +126,16 @@ class Scaler:
             state.wanted.learn(view.launched, now)
             state.hot = view.hot
         became_hot = max(view.hot - state.hot, 0)
+        if became_hot and not state.hot:
+            state.long, state.short = Window(settings.window_s), Window(settings.alarm_window_s)
+            state.known_from_s = now + settings.alarm_window_s
         state.warm_up.note(view.starting, became_hot, now)
         state.hot = view.hot
         if became_hot:
             state.back_off.succeed()
-        state.long.learn(view.demand, now)
-        state.short.learn(view.demand, now)
+        if now >= state.known_from_s:
+            state.long.learn(view.demand, now)
+            state.short.learn(view.demand, now)
         capacity = view.hot * view.slots
         is_full = view.hot > 0 and (
             view.demand >= capacity * settings.spill_share
@@ -139,8 +145,16 @@ class Scaler:
             state.full_since_s = None
         elif state.full_since_s is None:
             state.full_since_s = now
-        if capacity and state.short.mean(now) >= capacity * settings.alarm_share:
+        surges = state.short.mean(now) >= capacity * settings.alarm_share
+        if capacity and surges:
             state.alarm_until_s = now + settings.window_s
+
+    def follow(self, view: RoleView, now: float) -> None:
+        """Take in a look at a role of which another balancer decides: what runs is what is wanted.
+
+        In place of `plan`, so that whoever takes over stops nothing before the idle time.
+        """
+        self._states[view.role].wanted.learn(view.launched, now)
 
     def plan(self, view: RoleView, now: float, wall: datetime) -> Plan | None:
         """What should change after this look; None when nothing should. `wall` knows its time zone."""
@@ -219,6 +233,8 @@ class Scaler:
             wanted, why = 0, "nothing to do"
             if view.demand:
                 wanted, why = 1, f"{view.demand} calls and nothing hot"
+        elif now < state.known_from_s:
+            wanted, why = 1, "the first one answers those that waited"
         spills_after_s = min(settings.spill_after_s, state.warm_up.expected_s / 2.0)
         since_s = state.full_since_s
         if since_s is not None and now - since_s >= spills_after_s and view.hot + 1 > wanted:

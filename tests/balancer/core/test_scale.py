@@ -133,6 +133,43 @@ def test_a_hundred_calls_from_zero_start_one(more):
     assert [plan.count for plan in plans] == [1]
 
 
+def test_those_that_waited_for_the_first_start_no_more_if_it_answers_them_at_once():
+    story = Story(replace(SETTINGS, minimum=0), launched=0, hot=0)
+    assert len(story.go(10, calls=100)) == 1
+    assert story.go(1, calls=100) == []
+    assert story.hot == 1
+    assert story.go(30, calls=2) == []
+
+
+def test_those_that_waited_for_the_first_and_go_on_waiting_start_one_more_and_then_raise_the_alarm():
+    story = Story(replace(SETTINGS, minimum=0), launched=0, hot=0)
+    story.go(11, calls=100)
+    (spill,) = story.go(5, calls=100)
+    assert spill.reason == "100 calls for 8 slots for 2 s; 1 -> 2"
+    (alarm,) = story.go(2, calls=100)
+    assert (alarm.was, alarm.count) == (2, 6)
+
+
+def test_one_that_is_lost_is_replaced_by_one_however_busy_it_was():
+    story = Story(replace(SETTINGS, minimum=0), launched=3, hot=3)
+    story.go(60, calls=16)
+    story.launched = story.hot = 0
+    (plan,) = story.go(1, calls=16)
+    assert plan.reason == "16 calls and nothing hot; 0 -> 1"
+
+
+def test_whoever_takes_over_stops_nothing_before_the_idle_time():
+    story = Story(launched=0, hot=0)
+    running = RoleView(Role.BOTH, 3, 0, 3, 0, 8, 1, 0, 0.0)
+    for now in range(1, 50):
+        story.scaler.observe(running, float(now))
+        story.scaler.follow(running, float(now))
+    story.launched, story.hot, story.now = 3, 3, 50.0
+    assert story.go(98, calls=1) == []
+    (plan,) = story.go(5, calls=1)
+    assert plan.count == 1
+
+
 def test_a_failed_start_is_tried_later_and_later():
     story = Story(replace(SETTINGS, minimum=0), launched=0, hot=0, start_s=None)
     begun = []
