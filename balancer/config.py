@@ -397,7 +397,7 @@ def _line(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if not name:
         return message
-    if len(first["loc"]) > 1 and first["type"] == "value_error" and ": " in message:
+    if len(first["loc"]) > 1 and isinstance(first["input"], Mapping) and ": " in message:
         # A table as a whole, whose message names the key.
         return f"{name}.{message}"
     limits = first.get("ctx", {})

@@ -4,7 +4,7 @@ Reads the pool and changes nothing in it. Knows nothing about where instances co
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
 import grpc
@@ -239,15 +239,20 @@ def _lane_status(pool: Pool, lane: Lane, now: float) -> fleet_pb2.LaneStatus:
 
 
 class FleetHealth:
-    """Keeps grpc.health.v1 true: a service serves while a hot instance serves it."""
+    """Keeps grpc.health.v1 true: a service serves while a hot instance serves it.
 
-    def __init__(self) -> None:
+    Or while an instance of one of the roles `may_sleep` could: whoever asks for health before each call must be able to
+    wake it.
+    """
+
+    def __init__(self, may_sleep: Collection[Role] = ()) -> None:
+        self._may_sleep = tuple(may_sleep)
         self.servicer = health.aio.HealthServicer()
 
     async def report(self, pool: Pool) -> None:
         """Report what the pool has now. "" serves while any service does."""
         serves = {
-            name: any(instance.serves(lane) for instance in pool.instances)
+            name: not pool.is_cold(lane) or any(role.serves(lane) for role in self._may_sleep)
             for lane, name in SERVICE_NAMES.items()
         }
         for name, is_served in {"": any(serves.values()), **serves}.items():

@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Collection
+from datetime import datetime
 
 from tidegate.balancer.board import Board
 from tidegate.balancer.config import BalancerSettings
@@ -27,6 +28,7 @@ class Heat:
         dispatcher: Dispatcher,
         drained: Callable[[], Collection[str]],
         worker: str,
+        wall: Callable[[], datetime],
     ) -> None:
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         consul = settings.consul, settings.consul_token or None, settings.service_name
@@ -36,7 +38,7 @@ class Heat:
             choice.launcher, settings.scales, lambda: self._leadership.is_leader
         )
         self.scaling = Scaling(
-            settings.scales, dispatcher, self._launching, self._board, choice.name, drained
+            settings.scales, dispatcher, self._launching, self._board, choice.name, drained, wall
         )
         dispatcher.on_cold = self.scaling.wake
 

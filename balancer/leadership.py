@@ -20,6 +20,8 @@ from tidegate.balancer.consul_http import ConsulHttp
 
 SESSION_S = 10
 """Time to live of the session: the shortest that Consul accepts."""
+LOCK_DELAY_S = 3
+"""How long Consul keeps the lock shut after a session ran out. A leader has stopped by its own clock before that."""
 RENEW_S = 2.0
 """How often a leader renews its session, and another one asks for the lock."""
 TIMEOUT_S = 3.0
@@ -98,7 +100,9 @@ class ConsulLeadership:
                 self._session, self._leads_until_s = None, -math.inf
         if self._session is None:
             # No checks: the lock must not be lost because Consul's own agent is thought ill.
-            self._session = self._sessions.create(name=self._key, checks=[], ttl=SESSION_S)
+            self._session = self._sessions.create(
+                name=self._key, checks=[], lock_delay=LOCK_DELAY_S, ttl=SESSION_S
+            )
         is_ours = self._keys.put(self._key, self._name, acquire=self._session)
         self._leads_until_s = began_s + SESSION_S if is_ours else -math.inf
 

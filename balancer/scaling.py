@@ -6,10 +6,11 @@ that finds nothing hot makes it look at once. Knows nothing about how instances 
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 
 import structlog
 
@@ -26,6 +27,8 @@ from tidegate.balancer.wishes import Wishes
 LOOK_S = 1.0
 SOON_S = 0.1
 """The least from one look to the next, however many calls find nothing hot."""
+NEWS_S = 3.0
+"""Who was turned away because nothing was hot is told of for so long: whoever leads may hear of it a little later."""
 DECISIONS = 20
 
 _log = structlog.get_logger("tidegate.balancer.scaling")
@@ -65,7 +68,7 @@ class Scaling:
         board: Board,
         ours: str,
         drained: Callable[[], Collection[str]],
-        wall: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        wall: Callable[[], datetime],
     ) -> None:
         self._rules = rules
         self._dispatcher = dispatcher
@@ -77,7 +80,9 @@ class Scaling:
         self._scaler = Scaler(dict(rules))
         self._slots = {role: dict(ASSUMED_SLOTS) for role in rules}
         self._turned_away = dict.fromkeys(QUEUES, 0)
+        self._latest = dict.fromkeys(QUEUES, (0, -math.inf))
         self._launched = dict.fromkeys(rules, 0)
+        self._has_led = dict.fromkeys(rules, False)
         self._decisions: dict[Role, deque[Decision]] = {
             role: deque(maxlen=DECISIONS) for role in rules
         }
@@ -150,7 +155,7 @@ class Scaling:
     def _look(self) -> None:
         now, pool = self._dispatcher.now_s(), self._dispatcher.pool
         fleet = Fleet(pool.instances, self._ours, frozenset(self._drained()))
-        turned_away = self._count_turned_away()
+        turned_away = self._count_turned_away(now)
         own: dict[Role, dict[Lane, Press]] = {}
         others = self._board.work
         for role in self._rules:
@@ -190,7 +195,10 @@ class Scaling:
             self._decisions[role].append(Decision(wall, seen.launched, seen.launched, problem))
         if self._launching.take_failure(role) and was_starting:
             self._scaler.failed(role, now)
-        if kept is None:
+        # At first, after it took over, it only takes in what the launcher has: not all of it needs to be registered yet.
+        has_led, self._has_led[role] = self._has_led[role], kept is not None
+        if kept is None or not has_led:
+            self._scaler.follow(seen, now)
             return
         plan = self._scaler.plan(seen, now, wall)
         if plan is not None:
@@ -201,14 +209,18 @@ class Scaling:
             # What the launcher keeps is what runs, without whom it can't stop and with whom an operator drained.
             self._launching.tell(role, max(plan.count - seen.launched + kept, 0))
 
-    def _count_turned_away(self) -> dict[Lane, int]:
-        """How many were shed since the last look because nothing was hot."""
+    def _count_turned_away(self, now: float) -> dict[Lane, int]:
+        """How many were shed lately because nothing was hot; none any more once something is."""
         counts = {}
         for lane in QUEUES:
             reasons = self._dispatcher.pool.tally(lane).by_reason
             total = reasons[Reason.NO_INSTANCE] + reasons[Reason.WARMING_UP]
-            counts[lane] = total - self._turned_away[lane]
-            self._turned_away[lane] = total
+            if total > self._turned_away[lane]:
+                self._latest[lane] = (total - self._turned_away[lane], now)
+                self._turned_away[lane] = total
+            count, at_s = self._latest[lane]
+            is_news = now - at_s < NEWS_S and self._dispatcher.pool.is_cold(lane)
+            counts[lane] = count if is_news else 0
         return counts
 
 

@@ -7,7 +7,8 @@ Knows every part, and decides nothing.
 import asyncio
 import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
 
 import grpc
 import structlog
@@ -62,6 +63,11 @@ class StartError(Exception):
     """The balancer can't start. The message is one line for the person who started it."""
 
 
+def utc_now() -> datetime:
+    """The time by the wall clock."""
+    return datetime.now(timezone.utc)
+
+
 def policy_of(settings: BalancerSettings) -> Policy:
     """The numbers that the core decides by."""
     return Policy(
@@ -77,9 +83,18 @@ def policy_of(settings: BalancerSettings) -> Policy:
 
 
 class Sidecar:
-    """One balancer on the running loop. `worker` says which, of several on one port: "2 of 4"."""
+    """One balancer on the running loop. `worker` says which, of several on one port: "2 of 4".
 
-    def __init__(self, settings: BalancerSettings, version: str, worker: str = "") -> None:
+    `wall` is the clock of timetables, and knows its time zone.
+    """
+
+    def __init__(
+        self,
+        settings: BalancerSettings,
+        version: str,
+        worker: str = "",
+        wall: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._settings = settings
         self._shares_port = bool(worker)
         self._pool = Pool(policy_of(settings), random.Random())  # noqa: S311  # spreads, not secret
@@ -106,9 +121,11 @@ class Sidecar:
                 self._observe,
             )
         self._drains = Drains()
-        self._heat = self._heat_of(settings, worker)
+        self.heat = self._heat_of(settings, worker, wall)
         self._pulse = Pulse(self._dispatcher.note_lag)
-        self._health = FleetHealth()
+        self._health = FleetHealth(
+            [role for role, rule in settings.scales.items() if not rule.minimum]
+        )
         self._membership_changed = asyncio.Event()
         self._is_met = asyncio.Event()
         self._reporting: asyncio.Task[None] | None = None
@@ -118,7 +135,7 @@ class Sidecar:
             options=(*LISTENER_OPTIONS, ("grpc.so_reuseport", int(self._shares_port))),
         )
         fleet = FleetService(
-            self._dispatcher, str(self._discovery), version, self._drain, worker, self._heat
+            self._dispatcher, str(self._discovery), version, self._drain, worker, self.heat
         )
         fleet_pb2_grpc.add_FleetServicer_to_server(fleet, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
@@ -151,8 +168,8 @@ class Sidecar:
         self._reporting = asyncio.ensure_future(self._report_health())
         self._pulse.start()
         self._discovery.start()
-        if self._heat is not None:
-            self._heat.start()
+        if self.heat is not None:
+            self.heat.start()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._is_met.wait(), meet_fleet_s)
         await self._server.start()
@@ -167,9 +184,9 @@ class Sidecar:
         self._pulse.stop()
         await self._health.close()
         await self._discovery.stop()
-        if self._heat is not None:
+        if self.heat is not None:
             # Others may lead from now on; what was started goes on until the calls here have ended.
-            await self._heat.lead_no_more()
+            await self.heat.lead_no_more()
         if self._reporting is not None:
             self._reporting.cancel()
             await asyncio.gather(self._reporting, return_exceptions=True)
@@ -179,16 +196,18 @@ class Sidecar:
         await self._server.stop(STOP_GRACE_S)
         self._dispatcher.stop()
         await self._channels.close()
-        if self._heat is not None:
-            await self._heat.stop()
+        if self.heat is not None:
+            await self.heat.stop()
         await self._exporter.stop()
         _log.info("balancer stopped", cut_off=cut_off)
 
-    def _heat_of(self, settings: BalancerSettings, worker: str) -> Heat | None:
+    def _heat_of(
+        self, settings: BalancerSettings, worker: str, wall: Callable[[], datetime]
+    ) -> Heat | None:
         choice = launcher_of(settings)
         if choice is None:
             return None
-        return Heat(settings, choice, self._dispatcher, lambda: self._drains.by_hand, worker)
+        return Heat(settings, choice, self._dispatcher, lambda: self._drains.by_hand, worker, wall)
 
     async def _serve_metrics(self) -> None:
         address = self._settings.metrics_address
