@@ -5,19 +5,37 @@ The only module that reads the environment.
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+
+from tidegate.balancer.core.instance import Role
+from tidegate.balancer.core.scale import RoleScale
+from tidegate.balancer.launchers.settings import (
+    DockerSettings,
+    KubernetesSettings,
+    SwarmSettings,
+)
+from tidegate.balancer.scale_settings import ScaleSettings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,11 +46,56 @@ _PREFIX = "TIDEGATE_BALANCER_"
 _PROGRAM = "tidegate-balancer"
 
 
+_OF_THE_LAUNCHER = ("--port", "--role", "--launched-by", "--config")
+
+
+class ProcessSettings(BaseModel):
+    """Settings of the launcher `process`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    server: str = Field(
+        "",
+        description='Flags of tidegate-server for what is started, like "--model bundled". Role, port and '
+        "who launched it are added, and where Consul is.",
+    )
+    state: Path | None = Field(
+        None,
+        description="Folder of records and logs, the same for all balancers of a fleet on a machine; "
+        "~/.local/state/tidegate/SERVICE_NAME by default.",
+    )
+    outlive: bool = Field(
+        False,
+        description="Whether instances go on when the balancer that started them ends, for the next to "
+        "adopt; otherwise they end with it.",
+    )
+
+    @field_validator("server")
+    @classmethod
+    def _are_flags(cls, value: str) -> str:
+        try:
+            flags = shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"can't be read: {error}") from None
+        for flag in flags:
+            if flag.partition("=")[0] in _OF_THE_LAUNCHER:
+                raise ValueError(f"has {flag}, which the launcher itself decides")
+        return value
+
+
+Scales = dict[Literal["both", "sentiment", "chat"], ScaleSettings]
+
+
 class BalancerSettings(BaseSettings):
     """Settings of `tidegate-balancer`, in the order in which `--help` tells them."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix=_PREFIX, cli_kebab_case=True, allow_inf_nan=False
+        frozen=True,
+        extra="forbid",
+        env_prefix=_PREFIX,
+        env_nested_delimiter="__",
+        cli_kebab_case=True,
+        allow_inf_nan=False,
     )
 
     config: Path | None = Field(
@@ -130,6 +193,33 @@ class BalancerSettings(BaseSettings):
         description='HOST:PORT where Prometheus reads the metrics, like 127.0.0.1:9464, or "off". '
         "With several workers the first one's; the others take the ports that follow.",
     )
+    launcher: Literal["off", "process", "docker", "swarm", "kubernetes"] = Field(
+        "off",
+        description="What starts and stops instances as the load asks: off (nobody does), process "
+        "(processes of this machine), docker (containers), swarm (services of a Docker Swarm) or kubernetes "
+        "(replicas of Deployments).",
+    )
+    max_instances: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Instances of role both that may run, permanent ones included: scale.both with "
+        "nothing but this maximum.",
+    )
+    scale: Scales = Field(
+        default_factory=dict,
+        description="What is started and stopped, by role: a table [scale.both] of the file for each.",
+    )
+    process: ProcessSettings = Field(
+        default_factory=ProcessSettings, description="The launcher `process`."
+    )
+    docker: DockerSettings = Field(
+        default_factory=DockerSettings, description="The launcher `docker`."
+    )
+    swarm: SwarmSettings = Field(default_factory=SwarmSettings, description="The launcher `swarm`.")
+    kubernetes: KubernetesSettings = Field(
+        default_factory=KubernetesSettings, description="The launcher `kubernetes`."
+    )
     log_format: Literal["console", "json"] = Field(
         "console", description="How log lines look on stderr: console or json."
     )
@@ -200,6 +290,33 @@ class BalancerSettings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _launches_what_it_can_find(self) -> "BalancerSettings":
+        if self.max_instances is not None and "both" in self.scale:
+            raise ValueError("max_instances and scale.both are both given; one of them is accepted")
+        if self.launcher == "off":
+            if self.scales:
+                given = "scale" if self.scale else "max_instances"
+                raise ValueError(f"{given}: needs a launcher, and launcher is off")
+        elif self.instances:
+            raise ValueError(
+                f"launcher: {self.launcher} needs Consul, where instances are found that it starts; "
+                "with instances only off is accepted"
+            )
+        elif not self.scales:
+            raise ValueError(
+                f"launcher: {self.launcher} starts nothing without max_instances or a table [scale.both]"
+            )
+        return self
+
+    @property
+    def scales(self) -> dict[Role, RoleScale]:
+        """The rules for each role of which instances are started and stopped."""
+        scales = {Role(name): each.rule() for name, each in self.scale.items()}
+        if self.max_instances is not None:
+            scales[Role.BOTH] = ScaleSettings(maximum=self.max_instances).rule()
+        return scales
+
     @property
     def addresses(self) -> tuple[str, ...]:
         """The fixed list of instances; empty when they are learnt from Consul."""
@@ -212,6 +329,15 @@ class BalancerSettings(BaseSettings):
             return None
         host, _, port = self.metrics_listen.rpartition(":")
         return host.strip("[]"), int(port)
+
+    @classmethod
+    def restored(cls, dumped: Mapping[str, Any]) -> "BalancerSettings":
+        """The settings that were dumped as JSON; validated then, so that no environment changes them now."""
+        kinds: dict[str, Any] = {name: each.annotation for name, each in cls.model_fields.items()}
+        fields = {
+            name: TypeAdapter(kinds[name]).validate_python(value) for name, value in dumped.items()
+        }
+        return cls.model_construct(**fields)
 
     @classmethod
     def settings_customise_sources(
@@ -261,7 +387,7 @@ def read_settings(arguments: Sequence[str]) -> BalancerSettings:
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     for variable in sorted(environment):
-        name = variable.upper().removeprefix(_PREFIX).lower()
+        name = variable.upper().removeprefix(_PREFIX).partition("__")[0].lower()
         if variable.upper().startswith(_PREFIX) and name not in BalancerSettings.model_fields:
             known = ", ".join(_PREFIX + field.upper() for field in BalancerSettings.model_fields)
             raise SettingsError(f"unknown variable {variable}; known are {known}")
@@ -287,16 +413,20 @@ def _read_file(arguments: Sequence[str]) -> dict[str, Any]:
 def _line(error: ValidationError) -> str:
     """One line for the first mistake: the setting, its value, what is accepted."""
     first = error.errors(include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"])
+    name = ".".join(str(part) for part in first["loc"] if part != "[key]")
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if not name:
         return message
+    if len(first["loc"]) > 1 and isinstance(first["input"], Mapping) and ": " in message:
+        # A table as a whole, whose message names the key.
+        return f"{name}.{message}"
     limits = first.get("ctx", {})
     words = {
         "greater_than": "is not above {gt}",
         "greater_than_equal": "is below {ge}",
         "less_than_equal": "is above {le}",
         "literal_error": "is not one of {expected}",
+        "extra_forbidden": "is for a setting that isn't there; look at its spelling",
     }
     said = words.get(first["type"], message).format(**limits)
     field = BalancerSettings.model_fields.get(name)

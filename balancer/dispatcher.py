@@ -5,20 +5,24 @@ cancellation finishes its send with exactly one outcome. Knows nothing about gRP
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 
 from typing_extensions import assert_never
 
 from tidegate.balancer.core.call import Call, Outcome
 from tidegate.balancer.core.change import Change
-from tidegate.balancer.core.instance import Registration
+from tidegate.balancer.core.instance import Registration, Role
 from tidegate.balancer.core.pool import Pool
 from tidegate.balancer.core.verdict import Send, Shed, Verdict, Wait
 from tidegate.balancer.telemetry.meter import Meter
 
 DEADLINE_SLACK_S = 0.02
 """A hang-up this close to the call's deadline is the deadline: the transport's clock rounds."""
+
+
+OnCold = Callable[[float], Awaitable[None]]
+"""Tells a caller for how many seconds it is likely to wait while nothing is hot."""
 
 
 class ShedError(Exception):
@@ -36,14 +40,15 @@ class Lease:
     lease says how the send ended with `end`; who leaves it without a word has hung up or failed.
     """
 
-    def __init__(self, dispatcher: "Dispatcher", call: Call) -> None:
+    def __init__(self, dispatcher: "Dispatcher", call: Call, on_cold: OnCold | None) -> None:
         self._dispatcher = dispatcher
         self._call = call
+        self._on_cold = on_cold
         self._send: Send | None = None
         self._outcome: Outcome | None = None
 
     async def __aenter__(self) -> "Lease":
-        self._send = await self._dispatcher.acquire(self._call)
+        self._send = await self._dispatcher.acquire(self._call, self._on_cold)
         return self
 
     async def __aexit__(
@@ -91,6 +96,8 @@ class Dispatcher:
         self._pool = pool
         self._meter = meter
         self._on_change = on_change
+        self.on_cold: Callable[[], None] | None = None
+        """Told of each call that finds nothing hot."""
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, asyncio.Future[Send | Shed]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -109,13 +116,20 @@ class Dispatcher:
         """The clock that every time in the pool is of."""
         return self._loop.time()
 
-    def lease(self, call: Call) -> Lease:
-        """`async with dispatcher.lease(call) as lease` holds a send for the call."""
-        return Lease(self, call)
+    def lease(self, call: Call, on_cold: OnCold | None = None) -> Lease:
+        """`async with dispatcher.lease(call) as lease` holds a send for the call.
+
+        `on_cold` is awaited once, when the call has to wait because nothing is hot.
+        """
+        return Lease(self, call, on_cold)
 
     def observe(self, registrations: Sequence[Registration], reason: str) -> None:
         """Take `registrations` as the whole membership."""
         self._apply(self._pool.observe(registrations, reason, self.now_s()))
+
+    def note_ready(self, role: Role, ready_s: float | None) -> None:
+        """Take in when the next instance of `role` is expected to be hot; None: none is coming."""
+        self._apply(self._pool.note_ready(role, ready_s, self.now_s()))
 
     def note_lag(self, lag_s: float) -> None:
         """Take in how late the loop runs."""
@@ -143,13 +157,15 @@ class Dispatcher:
 
     # What a lease calls
 
-    async def acquire(self, call: Call) -> Send:
+    async def acquire(self, call: Call, on_cold: OnCold | None = None) -> Send:
         """Offer the call and wait for its send; raises `ShedError`."""
         now = self.now_s()
         if self._timer is not None and self._timer.when() <= now:
             self._tick()
         verdict = self._pool.offer(call, now)
         self._meter.offered(verdict, now)
+        if self.on_cold is not None and not isinstance(verdict, Send) and self._is_cold(call):
+            self.on_cold()
         match verdict:
             case Send():
                 self._apply(())
@@ -159,7 +175,9 @@ class Dispatcher:
             case Wait():
                 future = self._expect(call)
                 self._apply(())
-                return await self._verdict(call, future)
+                if on_cold is None or not self._is_cold(call):
+                    return await self._verdict(call, future)
+                return await self._verdict(call, future, on_cold(verdict.estimated_wait_s))
             case _:
                 assert_never(verdict)
 
@@ -181,15 +199,25 @@ class Dispatcher:
 
     # Verdicts and time
 
+    def _is_cold(self, call: Call) -> bool:
+        return self._pool.is_cold(call.lane)
+
     def _expect(self, call: Call) -> asyncio.Future[Send | Shed]:
         future: asyncio.Future[Send | Shed] = self._loop.create_future()
         self._waiting[call.id] = future
         return future
 
-    async def _verdict(self, call: Call, future: asyncio.Future[Send | Shed]) -> Send:
+    async def _verdict(
+        self,
+        call: Call,
+        future: asyncio.Future[Send | Shed],
+        meanwhile: Awaitable[None] | None = None,
+    ) -> Send:
         try:
+            if meanwhile is not None:
+                await meanwhile
             verdict = await future
-        except asyncio.CancelledError:
+        except BaseException:
             self._give_up(call, future)
             raise
         if isinstance(verdict, Shed):

@@ -27,6 +27,15 @@ class Drains:
             for each in self._told
         )
 
+    @property
+    def by_hand(self) -> frozenset[str]:
+        """The drained ones that discovery doesn't tell as draining: they run on."""
+        return frozenset(
+            each.id
+            for each in self._told
+            if each.id in self._drained and each.phase is not Phase.DRAINING
+        )
+
     def take(self, registrations: Sequence[Registration]) -> None:
         """Take `registrations` as what discovery tells now; who has left it is forgotten."""
         self._told = tuple(registrations)

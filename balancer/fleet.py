@@ -4,16 +4,20 @@ Reads the pool and changes nothing in it. Knows nothing about where instances co
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2
 
+from tidegate.balancer.board import BoardError
 from tidegate.balancer.core.call import QUEUES, Lane
 from tidegate.balancer.core.instance import Instance, Phase, Role
 from tidegate.balancer.core.pool import Pool
 from tidegate.balancer.dispatcher import Dispatcher
+from tidegate.balancer.heat import Heat
 from tidegate.balancer.methods import SERVICE_NAMES
+from tidegate.balancer.scaling import Scaling
 from tidegate.v1 import fleet_pb2, fleet_pb2_grpc
 
 _PHASES = {
@@ -32,6 +36,8 @@ _ROLES = {
 
 LOOK_S = 0.25
 """How often a watched status is compared with the one told last."""
+WARM_S = 3600
+WARM_MOST_S = 7 * 86_400
 SILENCE_S = 5.0
 """A watcher hears at least this often, so that silence means a lost balancer."""
 
@@ -39,7 +45,8 @@ SILENCE_S = 5.0
 class FleetService(fleet_pb2_grpc.FleetServicer):
     """Answers Fleet calls, each from one snapshot of the pool.
 
-    `drain` stops sending to the instance of an id, and says whether there is one.
+    `drain` stops sending to the instance of an id, and says whether there is one. `heat` starts and stops
+    instances; None where nobody does.
     """
 
     def __init__(
@@ -49,8 +56,10 @@ class FleetService(fleet_pb2_grpc.FleetServicer):
         version: str,
         drain: Callable[[str], bool],
         worker: str = "",
+        heat: Heat | None = None,
     ) -> None:
         self._drain = drain
+        self._heat = heat
         self._dispatcher = dispatcher
         self._discovery = discovery
         self._version = version
@@ -93,6 +102,63 @@ class FleetService(fleet_pb2_grpc.FleetServicer):
         found = [each for each in self._dispatcher.pool.instances if each.id == request.instance_id]
         return fleet_pb2.DrainResponse(instance=_instance_status(found[0]))
 
+    async def Warm(  # noqa: N802
+        self,
+        request: fleet_pb2.WarmRequest,
+        context: "grpc.aio.ServicerContext[fleet_pb2.WarmRequest, fleet_pb2.WarmResponse]",
+    ) -> fleet_pb2.WarmResponse:
+        """Have so many of a role hot for a while."""
+        if request.for_s > WARM_MOST_S:
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"for_s: {request.for_s} is above {WARM_MOST_S}, a week; at most that is accepted",
+            )
+        scaling, role = await self._scaled(int(request.role), request.count, 1, context)
+        try:
+            await scaling.warm(role, request.count, request.for_s or WARM_S)
+        except BoardError as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        return fleet_pb2.WarmResponse(scale=_scale_status(scaling, role))
+
+    async def Pin(  # noqa: N802
+        self,
+        request: fleet_pb2.PinRequest,
+        context: "grpc.aio.ServicerContext[fleet_pb2.PinRequest, fleet_pb2.PinResponse]",
+    ) -> fleet_pb2.PinResponse:
+        """Have at least so many of a role hot until it is let go."""
+        scaling, role = await self._scaled(int(request.role), request.count, 0, context)
+        try:
+            await scaling.pin(role, request.count)
+        except BoardError as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        return fleet_pb2.PinResponse(scale=_scale_status(scaling, role))
+
+    async def _scaled(
+        self, said: int, count: int, least: int, context: Any
+    ) -> tuple[Scaling, Role]:
+        """Who scales the role that a caller names, and the role; ends the call where that can't be."""
+        roles = {int(number): role for role, number in _ROLES.items()}
+        if said not in roles:
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"role: {said} is none of both (1), sentiment (2), chat (3)",
+            )
+        role = roles[said]
+        scale = None if self._heat is None else self._heat.scaling.status(role)
+        if self._heat is None or scale is None:
+            await context.abort(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"role: this balancer starts no instances of role {role.value}; its settings "
+                "launcher and scale say what it starts",
+            )
+            raise AssertionError("abort returned")
+        if not least <= count <= scale.maximum:
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"count: {count} is not from {least} to {scale.maximum}, the maximum of role {role.value}",
+            )
+        return self._heat.scaling, role
+
     def _status(self) -> fleet_pb2.GetStatusResponse:
         pool, now = self._dispatcher.pool, self._dispatcher.now_s()
         instances = sorted(pool.instances, key=lambda instance: instance.id)
@@ -102,7 +168,14 @@ class FleetService(fleet_pb2_grpc.FleetServicer):
             discovery=self._discovery,
             version=self._version,
             worker=self._worker,
+            scales=self._scales(),
+            is_leading=self._heat is not None and self._heat.is_leading,
         )
+
+    def _scales(self) -> list[fleet_pb2.ScaleStatus]:
+        if self._heat is None:
+            return []
+        return [_scale_status(self._heat.scaling, role) for role in self._heat.scaling.roles]
 
 
 def _instance_status(instance: Instance) -> fleet_pb2.InstanceStatus:
@@ -126,6 +199,26 @@ def _instance_status(instance: Instance) -> fleet_pb2.InstanceStatus:
     )
 
 
+def _scale_status(scaling: Scaling, role: Role) -> fleet_pb2.ScaleStatus:
+    status = scaling.status(role)
+    if status is None:
+        return fleet_pb2.ScaleStatus()
+    decisions = []
+    for each in status.decisions:
+        decision = fleet_pb2.ScaleDecision(before=each.before, after=each.after, reason=each.reason)
+        decision.at.FromDatetime(each.at)
+        decisions.append(decision)
+    return fleet_pb2.ScaleStatus(
+        role=_ROLES[role],
+        launched=status.launched,
+        minimum=status.minimum,
+        maximum=status.maximum,
+        pinned=status.pinned,
+        warm_up_ms=round(status.warm_up_s * 1000),
+        decisions=decisions,
+    )
+
+
 def _lane_status(pool: Pool, lane: Lane, now: float) -> fleet_pb2.LaneStatus:
     tally, backlog = pool.tally(lane), pool.backlog(lane, now)
     return fleet_pb2.LaneStatus(
@@ -146,15 +239,20 @@ def _lane_status(pool: Pool, lane: Lane, now: float) -> fleet_pb2.LaneStatus:
 
 
 class FleetHealth:
-    """Keeps grpc.health.v1 true: a service serves while a hot instance serves it."""
+    """Keeps grpc.health.v1 true: a service serves while a hot instance serves it.
 
-    def __init__(self) -> None:
+    Or while an instance of one of the roles `may_sleep` could: whoever asks for health before each call must be able to
+    wake it.
+    """
+
+    def __init__(self, may_sleep: Collection[Role] = ()) -> None:
+        self._may_sleep = tuple(may_sleep)
         self.servicer = health.aio.HealthServicer()
 
     async def report(self, pool: Pool) -> None:
         """Report what the pool has now. "" serves while any service does."""
         serves = {
-            name: any(instance.serves(lane) for instance in pool.instances)
+            name: not pool.is_cold(lane) or any(role.serves(lane) for role in self._may_sleep)
             for lane, name in SERVICE_NAMES.items()
         }
         for name, is_served in {"": any(serves.values()), **serves}.items():

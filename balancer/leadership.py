@@ -9,18 +9,19 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
-from urllib.parse import urlsplit
 
 import consul
 import requests
 import structlog
-from consul.std import HTTPClient
+
+from tidegate.balancer.consul_http import ConsulHttp
 
 SESSION_S = 10
 """Time to live of the session: the shortest that Consul accepts."""
+LOCK_DELAY_S = 3
+"""How long Consul keeps the lock shut after a session ran out. A leader has stopped by its own clock before that."""
 RENEW_S = 2.0
 """How often a leader renews its session, and another one asks for the lock."""
 TIMEOUT_S = 3.0
@@ -33,28 +34,6 @@ _PROBLEMS = (consul.ConsulException, requests.RequestException, ValueError, KeyE
 _log = structlog.get_logger("tidegate.balancer.leadership")
 
 
-class _Http(HTTPClient):  # type: ignore[misc]  # the library has no types
-    """python-consul's transport with a time-out and a token, and deaf to the environment's proxies."""
-
-    def __init__(self, url: str, token: str | None) -> None:
-        parts = urlsplit(url)
-        super().__init__(parts.hostname or "127.0.0.1", parts.port or 8500, parts.scheme)
-        self.session.trust_env = False
-        if token is not None:
-            # The library sends none with what it asks of sessions.
-            self.session.headers["X-Consul-Token"] = token
-
-    def put(
-        self,
-        callback: Callable[[Any], Any],
-        path: str,
-        params: Sequence[tuple[str, str]] | None = None,
-        data: str = "",
-    ) -> Any:
-        response = self.session.put(self.uri(path, params), data=data, timeout=TIMEOUT_S)
-        return callback(self.response(response))
-
-
 class ConsulLeadership:
     """One candidate for the lead of the fleet of one service name; `name` is for people."""
 
@@ -62,7 +41,7 @@ class ConsulLeadership:
         self._url = url
         self._key = f"tidegate/{service}/leader"
         self._name = name
-        agent = SimpleNamespace(http=_Http(url, token), token=None, dc=None)
+        agent = SimpleNamespace(http=ConsulHttp(url, token, TIMEOUT_S), token=None, dc=None)
         self._sessions = consul.base.Consul.Session(agent)
         self._keys = consul.base.Consul.KV(agent)
         self._session: str | None = None
@@ -121,7 +100,9 @@ class ConsulLeadership:
                 self._session, self._leads_until_s = None, -math.inf
         if self._session is None:
             # No checks: the lock must not be lost because Consul's own agent is thought ill.
-            self._session = self._sessions.create(name=self._key, checks=[], ttl=SESSION_S)
+            self._session = self._sessions.create(
+                name=self._key, checks=[], lock_delay=LOCK_DELAY_S, ttl=SESSION_S
+            )
         is_ours = self._keys.put(self._key, self._name, acquire=self._session)
         self._leads_until_s = began_s + SESSION_S if is_ours else -math.inf
 

@@ -16,7 +16,7 @@ import grpc
 from tidegate.balancer.arrival import read_call
 from tidegate.balancer.channels import Channels
 from tidegate.balancer.core.call import Call, Lane, Outcome
-from tidegate.balancer.dispatcher import Dispatcher, Lease, ShedError
+from tidegate.balancer.dispatcher import Dispatcher, Lease, OnCold, ShedError
 from tidegate.balancer.ending import Progress, answer_in, outcome_of
 from tidegate.balancer.metadata import Metadata, forwarded, forwarded_trailers
 from tidegate.balancer.methods import Shape, is_known, lane_of, shape_of
@@ -24,6 +24,7 @@ from tidegate.balancer.refusal import refuse
 from tidegate.balancer.sharing import Sharing, Unary
 from tidegate.balancer.tape import Tape
 from tidegate.balancer.telemetry.meter import Meter
+from tidegate.balancer.warming import Warming
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -124,9 +125,13 @@ class _Forward:
                 lease
             ).unary_stream(self.path)
             upstream = method(request, metadata=_told(lease, said), timeout=self._left_s(call))
-            return await self._pass_answers(lease, call, upstream, context, lambda: None)
+            return await self._pass_answers(
+                lease, call, upstream, context, lambda: None, has_begun=warming.is_told
+            )
 
-        await self._forward(context, len(request), attempt)
+        warming = Warming(self.path, context)
+        on_cold = warming.tell if warming.is_asked_for else None
+        await self._forward(context, len(request), attempt, on_cold)
 
     async def stream(self, requests: object, context: Context) -> None:
         """Any number of messages each way, which is what every unknown method is taken for."""
@@ -166,6 +171,7 @@ class _Forward:
         context: Context,
         size_bytes: int,
         attempt: Callable[[Lease, Call, Metadata], Awaitable[Outcome | _Ending]],
+        on_cold: OnCold | None = None,
     ) -> None:
         """Hold a lease, make attempts until one comes to something, end the call as it ended."""
         # Read once: gRPC makes it anew each time.
@@ -180,7 +186,7 @@ class _Forward:
             self.dispatcher.now_s(),
         )
         try:
-            async with self.dispatcher.lease(call) as lease:
+            async with self.dispatcher.lease(call, on_cold) as lease:
                 passed_on = forwarded(said)
                 while isinstance(ending := await attempt(lease, call, passed_on), Outcome):
                     if ending in (Outcome.FULL, Outcome.DEGRADED):
@@ -198,8 +204,10 @@ class _Forward:
         upstream: "grpc.aio.UnaryStreamCall[bytes, bytes] | grpc.aio.StreamStreamCall[bytes, bytes]",
         context: Context,
         on_first: Callable[[], None],
+        *,
+        has_begun: bool = False,
     ) -> Outcome | _Ending:
-        """Pass answers on until there are no more."""
+        """Pass answers on until there are no more. `has_begun` when the caller was told something before."""
         progress = Progress.NOTHING
         try:
             while isinstance(message := await upstream.read(), bytes):
@@ -207,7 +215,8 @@ class _Forward:
                     progress = Progress.ANSWERING
                     self.meter.answering(call, self.dispatcher.now_s())
                     on_first()
-                    await _pass_initial_metadata(upstream, context)
+                    if not has_begun:
+                        await _pass_initial_metadata(upstream, context)
                 await context.write(message)
         except grpc.aio.AioRpcError as error:
             return self._ended(lease, error, progress)

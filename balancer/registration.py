@@ -31,6 +31,7 @@ def read_registration(node: Mapping[str, Any]) -> Registration:
         slots={lane: _slots(tags, lane) for lane in Lane},
         model=tags.get("model", ""),
         version=tags.get("version", ""),
+        launched_by=tags.get("launched-by", ""),
     )
 
 

@@ -7,7 +7,8 @@ Knows every part, and decides nothing.
 import asyncio
 import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
 
 import grpc
 import structlog
@@ -28,6 +29,9 @@ from tidegate.balancer.discovery import ConsulDiscovery
 from tidegate.balancer.dispatcher import Dispatcher
 from tidegate.balancer.drains import Drains
 from tidegate.balancer.fleet import FleetHealth, FleetService
+from tidegate.balancer.heat import Heat
+from tidegate.balancer.launchers.choice import launcher_of
+from tidegate.balancer.launchers.launcher import LaunchError
 from tidegate.balancer.methods import SERVICE_NAMES
 from tidegate.balancer.own_call import OwnCall
 from tidegate.balancer.port import PortError, bracketed, try_port
@@ -64,6 +68,11 @@ class StartError(Exception):
     """The balancer can't start. The message is one line for the person who started it."""
 
 
+def utc_now() -> datetime:
+    """The time by the wall clock."""
+    return datetime.now(timezone.utc)
+
+
 def policy_of(settings: BalancerSettings) -> Policy:
     """The numbers that the core decides by."""
     return Policy(
@@ -80,9 +89,18 @@ def policy_of(settings: BalancerSettings) -> Policy:
 
 
 class Sidecar:
-    """One balancer on the running loop. `worker` says which, of several on one port: "2 of 4"."""
+    """One balancer on the running loop. `worker` says which, of several on one port: "2 of 4".
 
-    def __init__(self, settings: BalancerSettings, version: str, worker: str = "") -> None:
+    `wall` is the clock of timetables, and knows its time zone.
+    """
+
+    def __init__(
+        self,
+        settings: BalancerSettings,
+        version: str,
+        worker: str = "",
+        wall: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._settings = settings
         self._shares_port = bool(worker)
         self._pool = Pool(policy_of(settings), random.Random())  # noqa: S311  # spreads, not secret
@@ -109,9 +127,12 @@ class Sidecar:
                 self._observe,
             )
         self._drains = Drains()
+        self.heat = self._heat_of(settings, worker, wall)
         self._pulse = Pulse(self._dispatcher.note_lag)
         self._own_call = OwnCall(self._dispatcher.note_delay)
-        self._health = FleetHealth()
+        self._health = FleetHealth(
+            [role for role, rule in settings.scales.items() if not rule.minimum]
+        )
         self._membership_changed = asyncio.Event()
         self._is_met = asyncio.Event()
         self._reporting: asyncio.Task[None] | None = None
@@ -120,7 +141,9 @@ class Sidecar:
             # Two balancers on one port by mistake would share its connections without a word.
             options=(*LISTENER_OPTIONS, ("grpc.so_reuseport", int(self._shares_port))),
         )
-        fleet = FleetService(self._dispatcher, str(self._discovery), version, self._drain, worker)
+        fleet = FleetService(
+            self._dispatcher, str(self._discovery), version, self._drain, worker, self.heat
+        )
         fleet_pb2_grpc.add_FleetServicer_to_server(fleet, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         names = [
@@ -152,6 +175,8 @@ class Sidecar:
         self._reporting = asyncio.ensure_future(self._report_health())
         self._pulse.start()
         self._discovery.start()
+        if self.heat is not None:
+            self.heat.start()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._is_met.wait(), meet_fleet_s)
         # A port that is this process's own: others may share the one above.
@@ -170,6 +195,9 @@ class Sidecar:
         await self._own_call.stop()
         await self._health.close()
         await self._discovery.stop()
+        if self.heat is not None:
+            # Others may lead from now on; what was started goes on until the calls here have ended.
+            await self.heat.lead_no_more()
         if self._reporting is not None:
             self._reporting.cancel()
             await asyncio.gather(self._reporting, return_exceptions=True)
@@ -179,8 +207,21 @@ class Sidecar:
         await self._server.stop(STOP_GRACE_S)
         self._dispatcher.stop()
         await self._channels.close()
+        if self.heat is not None:
+            await self.heat.stop()
         await self._exporter.stop()
         _log.info("balancer stopped", cut_off=cut_off)
+
+    def _heat_of(
+        self, settings: BalancerSettings, worker: str, wall: Callable[[], datetime]
+    ) -> Heat | None:
+        try:
+            choice = launcher_of(settings)
+        except LaunchError as error:
+            raise StartError(str(error)) from None
+        if choice is None:
+            return None
+        return Heat(settings, choice, self._dispatcher, lambda: self._drains.by_hand, worker, wall)
 
     async def _serve_metrics(self) -> None:
         address = self._settings.metrics_address

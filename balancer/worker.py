@@ -36,9 +36,9 @@ class Part:
 
     @classmethod
     def read(cls, line: bytes) -> "Part":
-        """Read what `line` wrote. Settings were validated there, and no environment changes them here."""
+        """Read what `line` wrote."""
         said = json.loads(line)
-        return cls(BalancerSettings.model_construct(**said["settings"]), said["number"])
+        return cls(BalancerSettings.restored(said["settings"]), said["number"])
 
 
 class _Parent(asyncio.Protocol):

@@ -35,6 +35,8 @@ from tidegate.clients.fleet import (
     LaneStatus,
     Phase,
     Role,
+    ScaleDecision,
+    ScaleStatus,
 )
 from tidegate.clients.inputs import Item, Sampling, Speaker, Turn
 from tidegate.clients.options import ChatOptions, ClassifyOptions, JudgeOptions
@@ -73,6 +75,8 @@ __all__ = [
     "Reply",
     "Role",
     "Sampling",
+    "ScaleDecision",
+    "ScaleStatus",
     "ServerFailure",
     "Speaker",
     "TidegateError",

@@ -22,7 +22,7 @@ from tidegate.clients.async_calls import answer_of, events_of, messages_of
 from tidegate.clients.bulk import CONCURRENCY, options_of
 from tidegate.clients.connection import DEFAULT_ADDRESS, Connection
 from tidegate.clients.errors import TidegateError
-from tidegate.clients.fleet import FleetStatus, InstanceStatus
+from tidegate.clients.fleet import FleetStatus, InstanceStatus, Role, ScaleStatus
 from tidegate.clients.inputs import Item, Turn
 from tidegate.clients.options import (
     ChatOptions,
@@ -246,6 +246,40 @@ class AsyncClient:
             self._connection.terms(timeout_s),
         )
         return messages.instance_status(answer.instance)
+
+    async def warm(
+        self,
+        count: int,
+        *,
+        role: Role = Role.BOTH,
+        for_s: int = 3600,
+        timeout_s: float | None = None,
+    ) -> ScaleStatus:
+        """Have at least so many instances of a role hot for a while, for a peak that is foreseen.
+
+        What is missing is started at once. Raises InvalidInput when it is above the role's maximum, and
+        TidegateError when the balancer starts no instances of that role.
+        """
+        answer = await answer_of(
+            self._open().fleet.Warm,
+            messages.warm_request(role, count, for_s),
+            self._connection.terms(timeout_s),
+        )
+        return messages.scale_status(answer.scale)
+
+    async def pin(
+        self, count: int, *, role: Role = Role.BOTH, timeout_s: float | None = None
+    ) -> ScaleStatus:
+        """Have at least so many instances of a role hot until it is let go: a later pin replaces it, 0 ends it.
+
+        Raises what `warm` does.
+        """
+        answer = await answer_of(
+            self._open().fleet.Pin,
+            messages.pin_request(role, count),
+            self._connection.terms(timeout_s),
+        )
+        return messages.scale_status(answer.scale)
 
     async def _classified(self, text: str, options: Classifying) -> Classification:
         answer = await answer_of(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 
@@ -77,12 +78,40 @@ class LaneStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ScaleDecision:
+    """A change of how many instances of a role are to run; a start that failed changes nothing."""
+
+    at: datetime
+    before: int
+    after: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleStatus:
+    """What a balancer starts and stops of one role; decisions, at most twenty, are the latest first.
+
+    launched counts permanent instances too; pinned is 0 when nothing is; warm_up_s is as measured.
+    """
+
+    role: Role
+    launched: int
+    minimum: int
+    maximum: int
+    pinned: int
+    warm_up_s: float
+    decisions: tuple[ScaleDecision, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FleetStatus:
     """A snapshot, taken at one instant.
 
     discovery: where instances are learnt from, "consul URL" or "static".
     version: release of the balancer.
     worker: which of several balancers on one port this is the view of, "2 of 4"; empty where there is one.
+    scales: what this balancer starts and stops, a role each; empty where it starts nothing.
+    is_leading: whether it is this one that starts and stops, of several before one fleet.
     """
 
     instances: tuple[InstanceStatus, ...]
@@ -90,3 +119,5 @@ class FleetStatus:
     discovery: str
     version: str
     worker: str = ""
+    scales: tuple[ScaleStatus, ...] = ()
+    is_leading: bool = False

@@ -6,6 +6,7 @@ Knows nothing about channels, deadlines or retries.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timezone
 from typing import Any
 from urllib.parse import quote
 
@@ -31,6 +32,8 @@ from tidegate.clients.fleet import (
     LaneStatus,
     Phase,
     Role,
+    ScaleDecision,
+    ScaleStatus,
 )
 from tidegate.clients.inputs import Turn
 from tidegate.clients.options import Chatting, Classifying
@@ -38,7 +41,12 @@ from tidegate.clients.patience import CallMetadata
 from tidegate.clients.profiles import ProfileInfo, ProfileKind
 from tidegate.v1 import chat_pb2, fleet_pb2, profile_pb2, sentiment_pb2, usage_pb2
 
-_LARGEST = {"sampling.max_tokens": 2**32 - 1, "sampling.seed": 2**64 - 1}
+_LARGEST = {
+    "sampling.max_tokens": 2**32 - 1,
+    "sampling.seed": 2**64 - 1,
+    "count": 2**32 - 1,
+    "for_s": 2**32 - 1,
+}
 
 _FINISH_REASON = {
     chat_pb2.FINISH_REASON_STOP: FinishReason.STOP,
@@ -202,7 +210,44 @@ def fleet_status(message: fleet_pb2.GetStatusResponse) -> FleetStatus:
         discovery=message.discovery,
         version=message.version,
         worker=message.worker,
+        scales=tuple(scale_status(each) for each in message.scales),
+        is_leading=message.is_leading,
     )
+
+
+def scale_status(message: fleet_pb2.ScaleStatus) -> ScaleStatus:
+    """The value of what is started and stopped of one role."""
+    return ScaleStatus(
+        role=_ROLE.get(message.role, Role.UNSPECIFIED),
+        launched=message.launched,
+        minimum=message.minimum,
+        maximum=message.maximum,
+        pinned=message.pinned,
+        warm_up_s=message.warm_up_ms / 1000,
+        decisions=tuple(
+            ScaleDecision(each.at.ToDatetime(timezone.utc), each.before, each.after, each.reason)
+            for each in message.decisions
+        ),
+    )
+
+
+def warm_request(role: Role, count: int, for_s: int) -> fleet_pb2.WarmRequest:
+    """Raises InvalidInput for what no message can hold."""
+    return fleet_pb2.WarmRequest(
+        role=_wire_role(role), count=_whole("count", count) or 0, for_s=_whole("for_s", for_s) or 0
+    )
+
+
+def pin_request(role: Role, count: int) -> fleet_pb2.PinRequest:
+    """Raises InvalidInput for what no message can hold."""
+    return fleet_pb2.PinRequest(role=_wire_role(role), count=_whole("count", count) or 0)
+
+
+def _wire_role(role: Role) -> fleet_pb2.Role.ValueType:
+    for number, each in _ROLE.items():
+        if each is role:
+            return number
+    return fleet_pb2.ROLE_UNSPECIFIED
 
 
 def instance_status(message: fleet_pb2.InstanceStatus) -> InstanceStatus:

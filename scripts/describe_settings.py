@@ -6,8 +6,9 @@ difference is an error. Runs against the installed package.
 
 import argparse
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
@@ -46,6 +47,30 @@ def accepted(field: FieldInfo) -> str:
     )
 
 
+def nested(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the model behind a setting that is a table: one, one for each role, or a list of them."""
+    kinds = [field.annotation, *get_args(field.annotation)]
+    return next(
+        (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None
+    )
+
+
+def table(title: str, model: type[BaseModel]) -> list[str]:
+    """Return the keys of one TOML table, and of the tables within."""
+    lines = [
+        f"\n### `{title}`\n",
+        "| Key | Default | Accepted | What it does |",
+        "|---|---|---|---|",
+    ]
+    within: list[str] = []
+    for name, field in model.model_fields.items():
+        shown = "" if field.is_required() else default(field)
+        lines.append(f"| `{name}` | {shown} | {accepted(field)} | {field.description} |")
+        if (kind := nested(field)) is not None:
+            within += table(f"{title.strip('[]')}.{name}", kind)
+    return lines + within
+
+
 def section(program: str, settings: type[BaseSettings]) -> str:
     """Return the table of one program."""
     prefix = settings.model_config["env_prefix"]
@@ -55,9 +80,20 @@ def section(program: str, settings: type[BaseSettings]) -> str:
         "| Setting | Default | Accepted | What it does |",
         "|---|---|---|---|",
     ]
+    tables: list[str] = []
     for name, field in settings.model_fields.items():
-        flag = f"`--{name.replace('_', '-')}`"
-        lines.append(f"| {flag} | {default(field)} | {accepted(field)} | {field.description} |")
+        kind = nested(field)
+        if kind is None:
+            flag = f"`--{name.replace('_', '-')}`"
+            lines.append(f"| {flag} | {default(field)} | {accepted(field)} | {field.description} |")
+        elif get_origin(field.annotation) is dict:
+            roles = ", ".join(get_args(get_args(field.annotation)[0]))
+            lines.append(f"| `[{name}.ROLE]` | | {roles} | {field.description} |")
+            tables += table(f"[{name}.ROLE]", kind)
+        else:
+            lines.append(f"| `[{name}]`, `--{name}.KEY` | | | {field.description} |")
+            tables += table(f"[{name}]", kind)
+    lines += tables
     return "\n".join(lines) + "\n"
 
 

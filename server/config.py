@@ -141,6 +141,12 @@ class ServerSettings(BaseSettings):
     service_name: str = Field(
         "tidegate", min_length=1, description="Name under which to register in Consul."
     )
+    launched_by: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._@-]*$",
+        description="Who starts and stops this server, told to balancers by a tag in Consul; launchers "
+        "set it. Empty: it stays up until somebody stops it.",
+    )
     max_text_characters: int = Field(
         32_768, ge=1, le=1_000_000, description="Characters of text that a call may bring."
     )

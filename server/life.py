@@ -214,6 +214,7 @@ class Life:
             slots=self._slots,
             model=settings.model,
             version=version("tidegate"),
+            launched_by=settings.launched_by,
         )
         self._registration = Registration(instance, ConsulAgent(settings.consul))
         self._registration.start()

@@ -41,6 +41,7 @@ class Instance:
     slots: Mapping[Lane, int]
     model: str
     version: str
+    launched_by: str = ""
 
     @property
     def id(self) -> str:
@@ -56,6 +57,7 @@ class Instance:
             *slots,
             f"model={self.model}",
             f"version={self.version}",
+            *([f"launched-by={self.launched_by}"] if self.launched_by else []),
         ]
 
 

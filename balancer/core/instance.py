@@ -66,7 +66,10 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What an instance says of itself. `slots` are the calls that it takes at once, by lane."""
+    """What an instance says of itself. `slots` are the calls that it takes at once, by lane.
+
+    `launched_by` names the launcher that started it and may stop it; empty for a permanent one.
+    """
 
     id: str
     address: str
@@ -75,6 +78,7 @@ class Registration:
     slots: Mapping[Lane, int] = field(default_factory=dict)
     model: str = ""
     version: str = ""
+    launched_by: str = ""
 
     def slots_of(self, lane: Lane) -> int:
         """Slots for `lane`; 0 when the role doesn't serve it."""

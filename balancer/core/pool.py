@@ -77,6 +77,10 @@ class Pool:
         """How many wait in `lane`, how long one more would, and how many instances serve it."""
         return self._placement.backlog(lane, now)
 
+    def is_cold(self, lane: Lane) -> bool:
+        """Whether no hot instance serves `lane`."""
+        return not self._roster.serving(lane)
+
     def take_changes(self) -> list[Change]:
         """The changes of state since the last time this was asked, oldest first."""
         changes, self._changes = self._changes, []

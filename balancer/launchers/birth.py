@@ -40,7 +40,7 @@ class Birth:
             f"{_PREFIX}ROLE": role.value,
             f"{_PREFIX}SERVICE_NAME": self.fleet,
             f"{_PREFIX}CONSUL": self.consul,
-            "TIDEGATE_LAUNCHED_BY": self.launched_by,
+            f"{_PREFIX}LAUNCHED_BY": self.launched_by,
         }
 
 

@@ -5,6 +5,7 @@ Knows nothing about the wire.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ import typer
 from tidegate.clients.commands import options
 from tidegate.clients.commands.connection import calling
 from tidegate.clients.commands.output import fields_of, write, write_json
+from tidegate.clients.fleet import Role, ScaleStatus
 
 fleet = typer.Typer(
     name="fleet",
@@ -22,9 +24,15 @@ fleet = typer.Typer(
 )
 
 
-@fleet.callback()
-def _fleet() -> None:
-    """Keeps `drain` a command of its own while it is the only one."""
+class Scaled(str, Enum):
+    """The roles that a person can name."""
+
+    BOTH = "both"
+    SENTIMENT = "sentiment"
+    CHAT = "chat"
+
+
+OfRole = Annotated[Scaled, typer.Option("--role", help="Of which role.")]
 
 
 @fleet.command(epilog=options.EPILOG)
@@ -45,3 +53,46 @@ def drain(
             write_json(fields_of(drained))
         else:
             write(f"{drained.id}: {drained.phase.value}, {drained.in_flight} in flight\n")
+
+
+@fleet.command(epilog=options.EPILOG)
+def warm(
+    count: Annotated[int, typer.Argument(min=1, help="How many are to be hot.")],
+    role: OfRole = Scaled.BOTH,
+    for_s: Annotated[
+        int, typer.Option("--for", min=1, metavar="SECONDS", help="For how long, from now.")
+    ] = 3600,
+    address: options.Address = options.DEFAULT_ADDRESS,
+    timeout: options.Timeout = None,
+    as_json: options.Json = False,
+) -> None:
+    """Have at least so many instances hot for a while, for a peak that you foresee.
+
+    What is missing is started at once; what is there already, permanent ones included, counts.
+    """
+    with calling(address) as client:
+        _tell(client.warm(count, role=Role(role.value), for_s=for_s, timeout_s=timeout), as_json)
+
+
+@fleet.command(epilog=options.EPILOG)
+def pin(
+    count: Annotated[int, typer.Argument(min=0, help="How many are to be hot; 0 lets go.")],
+    role: OfRole = Scaled.BOTH,
+    address: options.Address = options.DEFAULT_ADDRESS,
+    timeout: options.Timeout = None,
+    as_json: options.Json = False,
+) -> None:
+    """Have at least so many instances hot until you let go.
+
+    A later pin of the role replaces it.
+    """
+    with calling(address) as client:
+        _tell(client.pin(count, role=Role(role.value), timeout_s=timeout), as_json)
+
+
+def _tell(scale: ScaleStatus, as_json: bool) -> None:
+    if as_json:
+        write_json(fields_of(scale))
+        return
+    pinned = f", pinned to {scale.pinned}" if scale.pinned else ""
+    write(f"{scale.role.value}: {scale.launched} of {scale.maximum} launched{pinned}\n")

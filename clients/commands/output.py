@@ -9,6 +9,7 @@ import dataclasses
 import json
 import os
 import sys
+from datetime import datetime
 from enum import Enum
 from typing import Any, TextIO
 
@@ -54,4 +55,10 @@ def _may_be_marked(stream: TextIO) -> bool:
 
 
 def _plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {key: value.value if isinstance(value, Enum) else value for key, value in pairs}
+    return {key: _plain_value(value) for key, value in pairs}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -22,6 +22,8 @@ from tidegate.clients.commands.output import PIPE_COLUMNS, fields_of, write, wri
 from tidegate.clients.fleet import FleetStatus, InstanceStatus, LaneStatus
 from tidegate.clients.words import told
 
+DECISIONS_SHOWN = 5
+
 
 def status(
     address: options.Address = options.DEFAULT_ADDRESS,
@@ -35,6 +37,9 @@ def status(
 
     Of each instance: its phase, its role, and per lane the calls in flight of its slots. Of
     each lane: the calls that wait, for how long, and how all others ended.
+
+    Where the balancer starts and stops instances: how many of each role, how long a start
+    takes, and the last decisions with their reasons.
 
     With --watch a terminal shows the tables as they change; a file or a pipe gets a line a change.
     """
@@ -94,7 +99,7 @@ def _page(fleet: FleetStatus, address: str) -> Group:
                 worker=fleet.worker,
             )
         )
-    return Group(*head, _instances(fleet), _lanes(fleet))
+    return Group(*head, _instances(fleet), _lanes(fleet), *_scales(fleet))
 
 
 def _line(fleet: FleetStatus) -> str:
@@ -105,7 +110,12 @@ def _line(fleet: FleetStatus) -> str:
         f"{each.counts.degraded} degraded, {each.counts.shed} shed"
         for each in fleet.lanes
     )
-    return " | ".join((instances or "no instance", *lanes))
+    scales = (
+        f"{each.role.value}: {each.launched} launched"
+        + (f" ({each.decisions[0].reason})" if each.decisions else "")
+        for each in fleet.scales
+    )
+    return " | ".join((instances or "no instance", *lanes, *scales))
 
 
 def _instances(fleet: FleetStatus) -> Table:
@@ -141,6 +151,33 @@ def _lanes(fleet: FleetStatus) -> Table:
     for lane in fleet.lanes:
         table.add_row(*_cells(lane))
     return table
+
+
+def _scales(fleet: FleetStatus) -> list[Table | str]:
+    """What is started and stopped, and the last decisions about it; nothing where nothing is."""
+    if not fleet.scales:
+        return []
+    table = Table(
+        *("scale", "launched", "minimum", "maximum", "pinned", "warm-up"), box=box.SIMPLE_HEAD
+    )
+    for each in fleet.scales:
+        table.add_row(
+            each.role.value,
+            str(each.launched),
+            str(each.minimum),
+            str(each.maximum),
+            str(each.pinned) if each.pinned else "-",
+            f"{each.warm_up_s:.1f} s",
+        )
+    if not fleet.is_leading:
+        return [table, "another balancer of this fleet starts and stops; it tells the decisions"]
+    told = [(each.role, decision) for each in fleet.scales for decision in each.decisions]
+    told.sort(key=lambda pair: pair[1].at, reverse=True)
+    lines = [
+        f"  {decision.at.astimezone():%H:%M:%S} {role.value}: {decision.reason}"
+        for role, decision in told[:DECISIONS_SHOWN]
+    ]
+    return [table, *lines]
 
 
 def _cells(lane: LaneStatus) -> tuple[str, ...]:

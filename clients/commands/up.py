@@ -9,6 +9,7 @@ import asyncio
 import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, NoReturn
 from urllib.parse import urlsplit
 
@@ -44,6 +45,15 @@ def up(
         ),
     ] = BUNDLED,
     servers: Annotated[int, typer.Option("--servers", min=1, help="Model servers to start.")] = 1,
+    cold: Annotated[
+        int,
+        typer.Option(
+            "--cold",
+            min=0,
+            help="Model servers that the balancer starts when those are full, and stops when they were idle "
+            "for long; needs Consul.",
+        ),
+    ] = 0,
     port: Annotated[
         int, typer.Option("--port", min=1, max=65535, help="The balancer's port.")
     ] = 50051,
@@ -108,13 +118,29 @@ def up(
             spare_ports=(spare_1, spare_2, spare_3),
         ),
     )
-    plan = Plan(model, port, tuple(server_ports), profiles, cache_dir, web_port)
+    if cold and registry.url is None:
+        _refuse(
+            f"--cold: servers that the balancer starts are found through Consul, and this is {registry.said}; "
+            "put a consul program on the PATH, or name one that runs with --consul URL"
+        )
     if page_is_missing:
         _tell(f'without the web page: python -m pip install "{page_is_missing}" adds it')
     _tell(f"instances are found through {registry.said}")
-    exit_code = asyncio.run(
-        serve(plan, registry, _tell, lambda took_s: _welcome(plan, registry, took_s))
-    )
+    # Records and logs of what the balancer starts: gone with the service.
+    with TemporaryDirectory(prefix="tidegate-", ignore_cleanup_errors=True) as state:
+        plan = Plan(
+            model,
+            port,
+            tuple(server_ports),
+            profiles,
+            cache_dir,
+            web_port,
+            cold,
+            Path(state),
+        )
+        exit_code = asyncio.run(
+            serve(plan, registry, _tell, lambda took_s: _welcome(plan, registry, took_s))
+        )
     _tell("stopped")
     raise typer.Exit(exit_code)
 
@@ -128,6 +154,7 @@ def _welcome(plan: Plan, registry: Registry, took_s: float) -> None:
         f"Ready after {took_s:.0f} s.",
         f"  balancer   {plan.balancer_address}",
         *(f"  server     {address}" for address in plan.server_addresses),
+        *([f"  cold       {plan.cold} more, started when needed"] if plan.cold else []),
         f"  instances  {registry.said}",
         *([] if plan.web_port is None else [f"  web page   http://localhost:{plan.web_port}/"]),
         *(

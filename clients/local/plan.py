@@ -5,6 +5,7 @@ Knows nothing about processes; the command lines are those that server and balan
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -32,6 +33,9 @@ class Plan:
     profiles: Path | None = None
     cache_dir: Path | None = None
     web_port: int | None = None
+    cold: int = 0
+    """How many more the balancer may start; their records and logs are in `state`."""
+    state: Path | None = None
 
     @property
     def balancer_address(self) -> str:
@@ -45,11 +49,7 @@ class Plan:
 
     def servers(self, consul_url: str | None) -> list[Command]:
         """The model servers."""
-        options = ["--model", self.model, "--host", HOST, "--consul", consul_url or "off"]
-        if self.profiles is not None:
-            options += ["--profiles", str(self.profiles)]
-        if self.cache_dir is not None:
-            options += ["--cache-dir", str(self.cache_dir)]
+        options = [*self._flags, "--consul", consul_url or "off"]
         return [
             Command(
                 f"the server at {HOST}:{port}",
@@ -67,6 +67,7 @@ class Plan:
                 *(sys.executable, "-m", "tidegate.balancer"),
                 *("--host", HOST, "--port", str(self.balancer_port)),
                 *(instances if consul_url is None else ("--consul", consul_url)),
+                *self._launching,
             ),
         )
 
@@ -78,6 +79,27 @@ class Plan:
         argv = (sys.executable, "-m", "tidegate.clients", "web", *options)
         # What it says is said by the ready message already.
         return [Command("the web page", argv, Output.KEPT)]
+
+    @property
+    def _flags(self) -> list[str]:
+        """What every server is told, by whomever it is started."""
+        flags = ["--model", self.model, "--host", HOST]
+        if self.profiles is not None:
+            flags += ["--profiles", str(self.profiles.absolute())]
+        if self.cache_dir is not None:
+            flags += ["--cache-dir", str(self.cache_dir.absolute())]
+        return flags
+
+    @property
+    def _launching(self) -> tuple[str, ...]:
+        if not self.cold:
+            return ()
+        return (
+            *("--launcher", "process", "--max-instances", str(len(self.server_ports) + self.cold)),
+            # In one word, because it begins with a dash.
+            f"--process.server={shlex.join(self._flags)}",
+            *(() if self.state is None else ("--process.state", str(self.state))),
+        )
 
 
 def is_simulated(model: str) -> bool:

@@ -1,6 +1,17 @@
+import json
+from pathlib import Path
+
 import pytest
 
-from tidegate.balancer.config import BalancerSettings, SettingsError, read_settings
+from tidegate.balancer.config import (
+    BalancerSettings,
+    ProcessSettings,
+    SettingsError,
+    read_settings,
+)
+from tidegate.balancer.core.instance import Role
+from tidegate.balancer.core.scale import RoleScale
+from tidegate.balancer.core.schedule import Entry
 
 
 def test_flags_win_over_variables_and_variables_over_the_file(tmp_path, monkeypatch):
@@ -76,3 +87,82 @@ def test_an_unknown_key_in_the_file_is_an_error(tmp_path):
 
 def test_every_setting_is_described():
     assert all(field.description for field in BalancerSettings.model_fields.values())
+
+
+SCHEDULE = 'schedule = [{cron = "0 9 * * 1-5", zone = "Asia/Shanghai", count = 2, for_s = 7200}]'
+
+
+def settings_of(tmp_path, text: str, *more: str) -> BalancerSettings:
+    file = tmp_path / "balancer.toml"
+    file.write_text(text)
+    return read_settings(["--config", str(file), *more])
+
+
+def test_roles_are_scaled_as_their_tables_say(tmp_path):
+    text = f'launcher = "process"\n[scale.both]\nminimum = 0\nmaximum = 3\n{SCHEDULE}\n'
+    settings = settings_of(tmp_path, text + '[process]\nserver = "--model bundled"\noutlive = true')
+    entry = Entry("0 9 * * 1-5", 2, "Asia/Shanghai", 7200.0)
+    assert settings.scales == {Role.BOTH: RoleScale(minimum=0, maximum=3, schedule=(entry,))}
+    assert settings.process == ProcessSettings(server="--model bundled", outlive=True)
+
+
+def test_one_machine_needs_no_tables(monkeypatch):
+    monkeypatch.setenv("TIDEGATE_BALANCER_PROCESS__SERVER", "--model a")
+    flags = ["--launcher", "process", "--max-instances", "2", "--process.state", "/s"]
+    settings = read_settings(flags)
+    assert settings.scales == {Role.BOTH: RoleScale(maximum=2)}
+    assert settings.process == ProcessSettings(server="--model a", state=Path("/s"))
+    assert read_settings([]).scales == {}
+
+
+def test_settings_travel_to_a_worker_unchanged(tmp_path):
+    text = f'launcher = "process"\n[scale.both]\nmaximum = 3\n{SCHEDULE}\n'
+    settings = settings_of(tmp_path, text)
+    said = json.loads(json.dumps(settings.model_dump(mode="json")))
+    assert BalancerSettings.restored(said) == settings
+
+
+BOTH = 'launcher = "process"\n[scale.both]\nmaximum = 3\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            BOTH + 'schedule = [{cron = "61 9 * * *", count = 2}]',
+            r"^scale\.both\.schedule\.0\.cron: '61 9 \* \* \*': Bad minute; accepted are minute, hour",
+        ),
+        (
+            BOTH + 'schedule = [{cron = "1 9 * * *", count = 2, zone = "Mars/One"}]',
+            r"^scale\.both\.schedule\.0\.zone: 'Mars/One' is not a time zone; accepted are names like",
+        ),
+        (
+            BOTH + 'schedule = [{cron = "1 9 * * *", count = 4}]',
+            r"^scale\.both\.schedule: an entry wants 4 instances and maximum is 3; at most that",
+        ),
+        (BOTH + "minimum = 4", r"^scale\.both\.minimum: 4 is not from 0 to maximum, 3"),
+        (BOTH + "most = 4", r"^scale\.both\.most: 4 is for a setting that isn't there"),
+        (BOTH + "use = 2", r"^scale\.both\.use: 2 is above 1.0"),
+        ("[scale.bath]\nmaximum = 3", r"^scale\.bath: bath is not one of 'both', 'sentiment'"),
+        ("[scale.both]\nmaximum = 3", "^scale: needs a launcher, and launcher is off"),
+        ("max_instances = 3", "^max_instances: needs a launcher, and launcher is off"),
+        ('launcher = "process"', "^launcher: process starts nothing without max_instances or a"),
+        ("max_instances = 2\n" + BOTH, "^max_instances and scale.both are both given"),
+        (
+            'launcher = "process"\nmax_instances = 2\ninstances = "a:1"',
+            "^launcher: process needs Consul, where instances are found that it starts",
+        ),
+        (
+            "[process]\nserver = '--port 3'",
+            "^process.server: --port 3 has --port, which the launcher",
+        ),
+        (
+            '[process]\nserver = "--model \'x"',
+            "^process.server: --model 'x can't be read: No closing",
+        ),
+    ],
+)
+def test_a_mistake_in_a_table_names_the_key_within_it(tmp_path, text, message):
+    with pytest.raises(SettingsError, match=message) as caught:
+        settings_of(tmp_path, text)
+    assert "\n" not in str(caught.value)

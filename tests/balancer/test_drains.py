@@ -1,5 +1,7 @@
 """The membership with instances that an operator drained."""
 
+from dataclasses import replace
+
 from tidegate.balancer.core.instance import Phase, Registration
 from tidegate.balancer.drains import Drains
 
@@ -20,6 +22,16 @@ def test_a_drained_instance_stays_so_while_it_is_known():
     drains.take([hot("a"), hot("b"), hot("c")])
     assert phases(drains) == {"a": Phase.DRAINING, "b": Phase.HOT, "c": Phase.HOT}
     assert repr(drains) == "<Drains 1 of 3>"
+
+
+def test_those_that_run_on_are_told_apart_from_those_that_are_leaving():
+    drains = Drains()
+    drains.take([hot("a"), hot("b")])
+    drains.drain("a")
+    drains.drain("b")
+    assert drains.by_hand == {"a", "b"}
+    drains.take([hot("a"), replace(hot("b"), phase=Phase.DRAINING)])
+    assert drains.by_hand == {"a"}
 
 
 def test_one_that_left_and_came_back_is_another_instance():

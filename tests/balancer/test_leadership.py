@@ -11,7 +11,7 @@ from tidegate.balancer.leadership import SESSION_S, ConsulLeadership
 
 pytestmark = pytest.mark.consul
 
-# A lock whose session ran out stays shut for 15 s more, and Consul may end a session late by its length.
+# A lock whose session ran out stays shut for a while more, and Consul may end a session late by its length.
 PATIENCE_S = 60.0
 
 

@@ -15,7 +15,7 @@ def node(*tags: str, status: str = "passing", address: str = "10.0.0.7", port: i
 
 def test_every_tag_is_read():
     slots = ("sentiment-slots=0", "chat-slots=4", "degraded-slots=2")
-    tags = ("role=chat", "phase=hot", *slots, "model=m", "version=2")
+    tags = ("role=chat", "phase=hot", *slots, "model=m", "version=2", "launched-by=d")
     assert read_registration(node(*tags, "other", "x=y=z")) == Registration(
         id="tidegate-x",
         address="10.0.0.7:50061",
@@ -24,6 +24,7 @@ def test_every_tag_is_read():
         slots={Lane.SENTIMENT: 0, Lane.CHAT: 4, Lane.DEGRADED: 2},
         model="m",
         version="2",
+        launched_by="d",
     )
 
 

@@ -48,6 +48,7 @@ async def test_a_service_without_the_web_extra_comes_up_and_says_so(
         (["--consul", "http://127.0.0.1:1", "--port", "50997"], 4, "no Consul answers at"),
         (["--consul", "maybe"], 2, "'maybe' is not auto, off or a URL"),
         (["--servers", "0"], 2, "--servers"),
+        (["--cold", "1", "--consul", "off"], 1, "are found through Consul, and this is a static"),
         (["--profiles", "/nowhere"], 2, "/nowhere"),
     ],
 )

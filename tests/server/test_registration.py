@@ -60,6 +60,11 @@ def test_the_facts_travel_as_tags():
     ]
 
 
+def test_one_that_a_launcher_started_says_by_whom():
+    instance = Instance("tidegate", "h", 7, Role.CHAT, {}, "m", "1.2", launched_by="process@h")
+    assert instance.tags(Phase.WARMING)[-1] == "launched-by=process@h"
+
+
 async def test_an_instance_is_registered_under_its_phase_until_it_leaves(consul, registration):
     consul.start()
     registration.start()

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import grpc
+from google.protobuf import timestamp_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from tidegate.v1 import chat_pb2, fleet_pb2, profile_pb2, sentiment_pb2, usage_pb2
@@ -123,6 +124,7 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
         self.phase = fleet_pb2.PHASE_HOT
         self.under_way = 0
         self.most_under_way = 0
+        self.is_leading = True
 
     async def _arrive(self, method: str, request: object, context: grpc.aio.ServicerContext):
         self.seen.append(
@@ -237,6 +239,14 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
         instance.phase = fleet_pb2.PHASE_DRAINING
         return fleet_pb2.DrainResponse(instance=instance)
 
+    async def Warm(self, request, context):  # noqa: N802
+        await self._arrive("Warm", request, context)
+        return fleet_pb2.WarmResponse(scale=scale_of(request.role, pinned=0))
+
+    async def Pin(self, request, context):  # noqa: N802
+        await self._arrive("Pin", request, context)
+        return fleet_pb2.PinResponse(scale=scale_of(request.role, request.count))
+
     def _status(self):
         return fleet_pb2.GetStatusResponse(
             instances=[
@@ -266,8 +276,27 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
             discovery="static",
             version="0.1.0",
             scales=self.scales,
-            is_leading=True,
+            is_leading=self.is_leading,
         )
+
+
+def scale_of(role, pinned):
+    return fleet_pb2.ScaleStatus(
+        role=role,
+        launched=2,
+        minimum=1,
+        maximum=3,
+        pinned=pinned,
+        warm_up_ms=8500,
+        decisions=[
+            fleet_pb2.ScaleDecision(
+                at=timestamp_pb2.Timestamp(seconds=1_800_000_000),
+                before=1,
+                after=2,
+                reason="8 calls for 8 slots for 2 s; 1 -> 2",
+            )
+        ],
+    )
 
 
 @asynccontextmanager

@@ -1,8 +1,9 @@
 """A whole balancer in this process, on a free port."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 import grpc
 from support.instances import PlayedInstance
@@ -12,7 +13,7 @@ from tidegate.balancer.config import BalancerSettings
 from tidegate.balancer.core.call import Lane
 from tidegate.balancer.core.instance import Phase
 from tidegate.balancer.core.tally import Tally
-from tidegate.balancer.sidecar import Sidecar
+from tidegate.balancer.sidecar import Sidecar, utc_now
 from tidegate.v1 import chat_pb2_grpc, fleet_pb2_grpc, sentiment_pb2_grpc
 
 
@@ -48,9 +49,9 @@ class Front:
 
 
 @asynccontextmanager
-async def front(**settings: object) -> AsyncIterator[Front]:
+async def front(wall: Callable[[], datetime] = utc_now, **settings: object) -> AsyncIterator[Front]:
     """Run a balancer with these settings; give the caller's side of it."""
-    sidecar = Sidecar(BalancerSettings(host="127.0.0.1", port=0, **settings), "test")
+    sidecar = Sidecar(BalancerSettings(host="127.0.0.1", port=0, **settings), "test", wall=wall)
     await sidecar.start()
     try:
         async with grpc.aio.insecure_channel(

@@ -128,7 +128,7 @@ async def test_a_container_gets_what_the_settings_give_it(engine, engine_consul,
         assert [(one["Destination"], one["RW"]) for one in each["Mounts"]] == [("/weights", False)]
         assert each["Config"]["Healthcheck"]["Test"] == ["NONE"]
         assert each["Config"]["User"] == "10001:10001"
-        assert "TIDEGATE_LAUNCHED_BY=docker" in each["Config"]["Env"]
+        assert "TIDEGATE_SERVER_LAUNCHED_BY=docker" in each["Config"]["Env"]
 
 
 @pytest.mark.parametrize(

@@ -366,28 +366,58 @@ class ReplyEnd(_message.Message):
 Global___ReplyEnd: _TypeAlias = ReplyEnd  # noqa: Y015
 
 @_typing.final
+class Warming(_message.Message):
+    """No instance is hot, and the call waits for the first. Told once, before all else, to calls with
+    `tidegate-progress: true` in their metadata.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPECTED_MS_FIELD_NUMBER: _builtins.int
+    expected_ms: _builtins.int
+    """How long it is likely to take, in milliseconds."""
+    def __init__(
+        self,
+        *,
+        expected_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_ms", b"expected_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Warming: _TypeAlias = Warming  # noqa: Y015
+
+@_typing.final
 class StreamReplyResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DELTA_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    WARMING_FIELD_NUMBER: _builtins.int
     delta: _builtins.str
     """The next piece of text, whole characters only."""
     @_builtins.property
     def end(self) -> Global___ReplyEnd:
         """Always the last message."""
 
+    @_builtins.property
+    def warming(self) -> Global___Warming:
+        """From the balancer, to those who ask for it only."""
+
     def __init__(
         self,
         *,
         delta: _builtins.str = ...,
         end: Global___ReplyEnd | None = ...,
+        warming: Global___Warming | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "end", b"end", "event", b"event"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "end", b"end", "event", b"event", "warming", b"warming"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "end", b"end", "event", b"event"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "end", b"end", "event", b"event", "warming", b"warming"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["delta", "end"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["delta", "end", "warming"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -400,15 +430,20 @@ class JudgeAndReplyResponse(_message.Message):
     SENTIMENT_FIELD_NUMBER: _builtins.int
     DELTA_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    WARMING_FIELD_NUMBER: _builtins.int
     delta: _builtins.str
     """The next piece of text, whole characters only."""
     @_builtins.property
     def sentiment(self) -> _sentiment_pb2.ClassifyResponse:
-        """Always the first message."""
+        """Always the first message of the instance."""
 
     @_builtins.property
     def end(self) -> Global___ReplyEnd:
         """Always the last message."""
+
+    @_builtins.property
+    def warming(self) -> Global___Warming:
+        """From the balancer, to those who ask for it only."""
 
     def __init__(
         self,
@@ -416,12 +451,13 @@ class JudgeAndReplyResponse(_message.Message):
         sentiment: _sentiment_pb2.ClassifyResponse | None = ...,
         delta: _builtins.str = ...,
         end: Global___ReplyEnd | None = ...,
+        warming: Global___Warming | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "end", b"end", "event", b"event", "sentiment", b"sentiment"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "end", b"end", "event", b"event", "sentiment", b"sentiment", "warming", b"warming"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "end", b"end", "event", b"event", "sentiment", b"sentiment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "end", b"end", "event", b"event", "sentiment", b"sentiment", "warming", b"warming"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["sentiment", "delta", "end"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["sentiment", "delta", "end", "warming"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 

@@ -32,6 +32,7 @@ class ChatStub:
     answered it before, while that has room. Our client sets
     it, percent-encoded.
     tidegate-accept-degraded: false  rather be shed than get a degraded reply.
+    tidegate-progress: true          be told, in a stream, that the call waits for an instance to warm up.
     """
 
     def __init__(self, channel):
@@ -68,6 +69,7 @@ class ChatServicer:
     answered it before, while that has room. Our client sets
     it, percent-encoded.
     tidegate-accept-degraded: false  rather be shed than get a degraded reply.
+    tidegate-progress: true          be told, in a stream, that the call waits for an instance to warm up.
     """
 
     def Reply(self, request, context):
@@ -135,6 +137,7 @@ class Chat:
     answered it before, while that has room. Our client sets
     it, percent-encoded.
     tidegate-accept-degraded: false  rather be shed than get a degraded reply.
+    tidegate-progress: true          be told, in a stream, that the call waits for an instance to warm up.
     """
 
     @staticmethod

@@ -33,6 +33,7 @@ class ChatStub:
                                        answered it before, while that has room. Our client sets
                                        it, percent-encoded.
       tidegate-accept-degraded: false  rather be shed than get a degraded reply.
+      tidegate-progress: true          be told, in a stream, that the call waits for an instance to warm up.
     """
 
     @_typing.overload
@@ -55,6 +56,7 @@ class ChatAsyncStub(ChatStub):
                                        answered it before, while that has room. Our client sets
                                        it, percent-encoded.
       tidegate-accept-degraded: false  rather be shed than get a degraded reply.
+      tidegate-progress: true          be told, in a stream, that the call waits for an instance to warm up.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -73,6 +75,7 @@ class ChatServicer(metaclass=_abc_1.ABCMeta):
                                        answered it before, while that has room. Our client sets
                                        it, percent-encoded.
       tidegate-accept-degraded: false  rather be shed than get a degraded reply.
+      tidegate-progress: true          be told, in a stream, that the call waits for an instance to warm up.
     """
 
     @_abc_1.abstractmethod

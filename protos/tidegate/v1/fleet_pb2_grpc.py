@@ -93,7 +93,8 @@ class FleetServicer:
     def Warm(self, request, context):
         """Have at least so many instances of a role hot for a while, as an entry of the timetable would: for a peak that a
         person foresees. What is missing is started at once. INVALID_ARGUMENT when the number is above the role's maximum,
-        FAILED_PRECONDITION when this balancer starts no instances of that role.
+        FAILED_PRECONDITION when this balancer starts no instances of that role. Any balancer of a fleet may be told, also one
+        that doesn't lead: the wish is kept in Consul; UNAVAILABLE when that can't be reached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

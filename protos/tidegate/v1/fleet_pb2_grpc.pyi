@@ -47,7 +47,8 @@ class FleetStub:
     Warm: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.WarmRequest, _fleet_pb2.WarmResponse]
     """Have at least so many instances of a role hot for a while, as an entry of the timetable would: for a peak that a
     person foresees. What is missing is started at once. INVALID_ARGUMENT when the number is above the role's maximum,
-    FAILED_PRECONDITION when this balancer starts no instances of that role.
+    FAILED_PRECONDITION when this balancer starts no instances of that role. Any balancer of a fleet may be told, also one
+    that doesn't lead: the wish is kept in Consul; UNAVAILABLE when that can't be reached.
     """
     Pin: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.PinRequest, _fleet_pb2.PinResponse]
     """The same until it is let go: a later Pin of the role replaces it, one of 0 ends it. Statuses as with Warm."""
@@ -71,7 +72,8 @@ class FleetAsyncStub(FleetStub):
     Warm: _aio.UnaryUnaryMultiCallable[_fleet_pb2.WarmRequest, _fleet_pb2.WarmResponse]  # type: ignore[assignment]
     """Have at least so many instances of a role hot for a while, as an entry of the timetable would: for a peak that a
     person foresees. What is missing is started at once. INVALID_ARGUMENT when the number is above the role's maximum,
-    FAILED_PRECONDITION when this balancer starts no instances of that role.
+    FAILED_PRECONDITION when this balancer starts no instances of that role. Any balancer of a fleet may be told, also one
+    that doesn't lead: the wish is kept in Consul; UNAVAILABLE when that can't be reached.
     """
     Pin: _aio.UnaryUnaryMultiCallable[_fleet_pb2.PinRequest, _fleet_pb2.PinResponse]  # type: ignore[assignment]
     """The same until it is let go: a later Pin of the role replaces it, one of 0 ends it. Statuses as with Warm."""
@@ -116,7 +118,8 @@ class FleetServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_fleet_pb2.WarmResponse, _abc.Awaitable[_fleet_pb2.WarmResponse]]:
         """Have at least so many instances of a role hot for a while, as an entry of the timetable would: for a peak that a
         person foresees. What is missing is started at once. INVALID_ARGUMENT when the number is above the role's maximum,
-        FAILED_PRECONDITION when this balancer starts no instances of that role.
+        FAILED_PRECONDITION when this balancer starts no instances of that role. Any balancer of a fleet may be told, also one
+        that doesn't lead: the wish is kept in Consul; UNAVAILABLE when that can't be reached.
         """
 
     @_abc_1.abstractmethod

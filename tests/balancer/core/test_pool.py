@@ -124,8 +124,10 @@ def test_while_nothing_is_hot_a_call_waits_for_one_that_is_coming():
     waiting = story.offer(left_s=10.0)
     assert (type(waiting), waiting.estimated_wait_s) == (Wait, 10.0)
     assert story.pool.next_tick_s(story.now) == 110.0
+    assert story.pool.is_cold(CHAT)
     (sent,) = story.pool.observe([hot("a")], "test", 109.0)
     assert sent.call == waiting.call
+    assert not story.pool.is_cold(CHAT)
 
 
 def test_a_warm_up_that_is_too_long_for_a_call_refuses_it_at_once_and_tells_its_end():

@@ -45,7 +45,7 @@ def test_an_instance_is_told_its_role_its_fleet_and_where_consul_is() -> None:
         "TIDEGATE_SERVER_ROLE": "chat",
         "TIDEGATE_SERVER_SERVICE_NAME": "tide",
         "TIDEGATE_SERVER_CONSUL": "http://consul:8500",
-        "TIDEGATE_LAUNCHED_BY": "docker",
+        "TIDEGATE_SERVER_LAUNCHED_BY": "docker",
     }
 
 

@@ -68,3 +68,13 @@ def test_what_is_not_installed_is_named_by_its_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, absent, None)
     assert missing_extra(model) == extra
+
+
+def test_cold_servers_are_the_balancers_to_start_with_the_same_flags() -> None:
+    plan = Plan("bundled", 50051, (4001,), profiles=Path("/my own"), cold=2, state=Path("/s"))
+    argv = plan.balancer("http://127.0.0.1:8500").argv
+    assert argv[argv.index("--launcher") + 1] == "process"
+    assert argv[argv.index("--max-instances") + 1] == "3"
+    assert argv[argv.index("--process.state") + 1] == "/s"
+    assert "--process.server=--model bundled --host 127.0.0.1 --profiles '/my own'" in argv
+    assert "--launcher" not in PLAN.balancer("http://127.0.0.1:8500").argv
