@@ -15,6 +15,7 @@ from tidegate.clients.answers import Classification, Delta, End
 from tidegate.clients.async_calls import next_message
 from tidegate.clients.channel import channel_options
 from tidegate.clients.errors import TidegateError, error_of_broken_stream
+from tidegate.clients.options import Chatting
 from tidegate.clients.web.asking import Asking
 from tidegate.clients.web.events import (
     Event,
@@ -60,10 +61,12 @@ class Balancer:
         self, asking: Asking, time_s: float, caller: str, call_id: str
     ) -> AsyncGenerator[Event, None]:
         """The label, the reply's pieces, then its end or an error, which is always the last."""
-        conversation = asking.conversation or None
-        fields = messages.chat_fields(asking.as_turns(), None, None, None, conversation)
+        options = Chatting(
+            conversation_id=asking.conversation or None, accept_degraded=asking.accept_degraded
+        )
+        fields = messages.chat_fields(asking.as_turns(), options)
         metadata = [
-            *messages.chat_metadata(conversation, asking.accept_degraded),
+            *messages.chat_metadata(options),
             ("tidegate-caller", caller),
             ("x-request-id", call_id),
         ]

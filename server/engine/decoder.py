@@ -130,14 +130,14 @@ class Decoder:
         shape = self.shape
         normed = self._normed(x, block.norms["input_layernorm"])
         mixture = block.qkv(normed).view(-1, shape.heads + 2 * shape.kv_heads, shape.head_dim)
-        qk, v = mixture.split([shape.heads + shape.kv_heads, shape.kv_heads], dim=1)
+        qk, v = torch.split(mixture, [shape.heads + shape.kv_heads, shape.kv_heads], dim=1)
         if shape.has_qk_norm:
-            q, k = qk.split([shape.heads, shape.kv_heads], dim=1)
+            q, k = torch.split(qk, [shape.heads, shape.kv_heads], dim=1)
             q = self._normed(q, block.norms["q_norm"])
             k = self._normed(k, block.norms["k_norm"])
             qk = torch.cat((q, k), dim=1)
         cos, sin = rotations[block.layer.rope]
-        q, k = _rotate(qk, cos, sin).split([shape.heads, shape.kv_heads], dim=1)
+        q, k = torch.split(_rotate(qk, cos, sin), [shape.heads, shape.kv_heads], dim=1)
         keys, values = slab.keys[index], slab.values[index]
         keys[slots, :, positions] = k
         values[slots, :, positions] = v

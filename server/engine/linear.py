@@ -135,7 +135,7 @@ def _multiply(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) 
 
 
 def _pieces(weight: torch.Tensor, numbers: int) -> tuple[torch.Tensor, ...]:
-    return weight.split(max(1, numbers // weight.shape[1]))
+    return torch.split(weight, max(1, numbers // weight.shape[1]))
 
 
 def _power_to(weight: torch.Tensor) -> float:
