@@ -15,6 +15,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from tidegate.balancer import config as balancer
 from tidegate.balancer.core.instance import Role
 from tidegate.balancer.launchers.settings import DockerSettings, KubernetesSettings, SwarmSettings
 from tidegate.server.config import read_settings
@@ -132,10 +133,15 @@ def test_the_tables_that_the_documents_show_are_accepted(
     assert settings.model_validate(table).model_fields_set == set(table)
 
 
-def test_the_table_of_the_elastic_balancer_is_accepted() -> None:
-    table = tomllib.loads((DEPLOY / "elastic.toml").read_text("utf-8"))
+def test_the_balancers_of_deploy_accept_their_settings(tmp_path: Path) -> None:
+    elastic = balancer.read_settings(["--config", str(DEPLOY / "elastic.toml")])
+    (tmp_path / "balancer.toml").write_text(
+        documents()["ConfigMap/tidegate-balancer"]["data"]["balancer.toml"], "utf-8"
+    )
+    replicas = balancer.read_settings(["--config", str(tmp_path / "balancer.toml")])
 
-    assert DockerSettings.model_validate(table["docker"]).network == "tidegate_default"
+    assert (elastic.launcher, replicas.launcher) == ("docker", "kubernetes")
+    assert list(elastic.scales) == list(replicas.scales) == [Role.BOTH]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="the images have Python 3.11 or later")
