@@ -28,6 +28,8 @@ from tidegate.server.start_error import StartError
 # a slot of the cache for one step only, so this many slots serve any number of callers.
 _LABELS_AT_ONCE = 4
 
+_THREAD = "loading"
+
 log = structlog.get_logger()
 
 
@@ -56,8 +58,13 @@ async def load_model(settings: ServerSettings, progress: Callable[[str, int, int
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, outcome)
 
-    threading.Thread(target=run, name="loading", daemon=True).start()
+    threading.Thread(target=run, name=_THREAD, daemon=True).start()
     return await loaded
+
+
+def is_loading() -> bool:
+    """Return whether a model is still being loaded, by whomever."""
+    return any(thread.name == _THREAD for thread in threading.enumerate())
 
 
 def _load(settings: ServerSettings, progress: Callable[[str, int, int], None]) -> Engine:

@@ -1,6 +1,7 @@
 """Runs a server by the settings of its command line: settings in, exit code out."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -10,6 +11,7 @@ from tidegate.server.config import ServerSettings, SettingsError, read_settings
 from tidegate.server.life import EngineDiedError, Life
 from tidegate.server.logs import set_up_logs
 from tidegate.server.memory_lock import MemoryLockError, lock_memory
+from tidegate.server.model_loading import is_loading
 from tidegate.server.start_error import StartError
 
 
@@ -27,6 +29,10 @@ def run(arguments: Sequence[str]) -> None:
         _give_up(str(error), 2)
     except (StartError, EngineDiedError, MemoryLockError) as error:
         _give_up(str(error), 1)
+    if is_loading():
+        # That thread can't be stopped, and an interpreter that ends under it may abort.
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _take_care(settings: ServerSettings) -> None:
