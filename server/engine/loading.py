@@ -17,6 +17,7 @@ from tidegate.server.engine.checkpoint import BrokenCheckpointError, Checkpoint
 from tidegate.server.engine.conversion import MissingExtraError, Progress, cache_folder
 from tidegate.server.engine.decoder import Decoder, Weights
 from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.freed_memory import give_back
 from tidegate.server.engine.linear import as_stored, can_pack, is_fast, plain
 from tidegate.server.engine.model import TorchModel
 from tidegate.server.engine.packing import choose
@@ -121,7 +122,9 @@ def _pack(decoder: Decoder, weights: Weights, cache: Path) -> Iterator[None]:
     shape = decoder.shape
     stored = weights["model.layers.0.mlp.down_proj.weight"]().dtype
     linear = choose(2 * shape.inner, shape.width, stored, decoder.dtype, "cpu", cache)
-    yield from decoder.repack(weights, linear)
+    for _ in decoder.repack(weights, linear):
+        give_back()
+        yield
 
 
 def _nothing() -> Iterator[None]:

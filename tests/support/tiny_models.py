@@ -1,5 +1,6 @@
 """Random models of a few thousand weights with a byte-level tokenizer: real files, no download."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,12 @@ def make_model(family: str, folder: Path, seed: int = 0) -> PreTrainedModel:
         json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"})
     )
     return model
+
+
+def store_in_sixteen_bits(model: PreTrainedModel, folder: Path) -> None:
+    """Write the model into `folder` as hubs have it, in bfloat16; what it holds is rounded to that."""
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(weight.bfloat16())
+    # A copy: `to` rounds the angles of the rotary positions as well.
+    copy.deepcopy(model).to(torch.bfloat16).save_pretrained(folder)

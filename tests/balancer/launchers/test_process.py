@@ -93,7 +93,9 @@ async def test_two_that_are_told_the_same_at_once_start_nothing_twice(tmp_path):
 
 
 async def test_an_end_that_nobody_wanted_is_told_once_with_the_last_words(tmp_path):
-    command = (sys.executable, "-S", "-c", "import sys; print('ok'); sys.exit('no such model')")
+    # Flushed, for else it comes last, where Python is not told to write at once.
+    told = "import sys; print('ok', flush=True); sys.exit('no such model')"
+    command = (sys.executable, "-S", "-c", told)
     async with launcher(tmp_path, command) as keeper:
         await keeper.keep(Role.BOTH, 1)
         assert "ended with exit code 1: no such model (log: " in await ending(keeper, Role.BOTH)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.tiny_models import FAMILIES, make_model
+from support.tiny_models import FAMILIES, make_model, store_in_sixteen_bits
 from transformers import PreTrainedModel
 
 from tidegate.server.engine.batch import Row
@@ -101,9 +101,9 @@ def in_sixteen_bits(tmp_path: Path) -> Callable[[str], tuple[Path, PreTrainedMod
     """A model as hubs have it, stored in bfloat16, and what its numbers say in FP32."""
 
     def make(family: str) -> tuple[Path, PreTrainedModel]:
-        model = make_model(family, tmp_path).to(torch.bfloat16)
-        model.save_pretrained(tmp_path)
-        return tmp_path, model.float()
+        model = make_model(family, tmp_path)
+        store_in_sixteen_bits(model, tmp_path)
+        return tmp_path, model
 
     return make
 

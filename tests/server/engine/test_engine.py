@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from structlog.testing import capture_logs
-from support.tiny_models import make_model
+from support.tiny_models import make_model, store_in_sixteen_bits
 from transformers import PreTrainedModel
 
 from tidegate.server.engine.batch import Batch, Model, NotFinite, Result
@@ -71,9 +71,8 @@ async def test_greedy_replies_equal_generate_whatever_runs_beside(
 async def test_a_checkpoint_of_sixteen_bits_writes_what_generate_does_before_and_after_packing(
     tmp_path: Path,
 ) -> None:
-    model = make_model("qwen2", tmp_path).to(torch.bfloat16)
-    model.save_pretrained(tmp_path)
-    model = model.float()
+    model = make_model("qwen2", tmp_path)
+    store_in_sixteen_bits(model, tmp_path)
     engine = load_engine(
         str(tmp_path),
         cache_dir=tmp_path,
