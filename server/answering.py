@@ -13,7 +13,6 @@ from tidegate.server.catalogue import Catalogue
 from tidegate.server.chat import ChatService
 from tidegate.server.config import ServerSettings
 from tidegate.server.edge import Edge, Handlers
-from tidegate.server.engine.conversion import cache_folder
 from tidegate.server.engine.engine import Engine
 from tidegate.server.engine.sequence import EngineError, EngineStoppedError, Sampling
 from tidegate.server.judge import Judge
@@ -64,9 +63,7 @@ class Answering:
             settings.default_review_profile,
         )
         validation = Validation(self.profiles, self._defaults, settings.max_text_characters)
-        # What has no fingerprint says something else each time, or nothing that means anything.
-        priors = Priors(cache_folder(settings.cache_dir) if engine.fingerprint else None)
-        self._preparations = Preparations(engine, writer, priors)
+        self._preparations = Preparations(engine, writer, _priors(settings, engine))
         self._scribe = Scribe(writer, engine.context_tokens)
         self._judge = Judge(engine, self._scribe, self._preparations)
         self._replier = Replier(engine, self._scribe, self._preparations)
@@ -123,6 +120,16 @@ class Answering:
         if name not in self.profiles.names(kind):
             there_are = ", ".join(self.profiles.names(kind))
             raise StartError(f"{setting}: {name!r}; of kind '{kind}' there are: {there_are}")
+
+
+def _priors(settings: ServerSettings, engine: Engine) -> Priors:
+    """Return what is remembered of the engine's model; nothing of one that has no fingerprint."""
+    if not engine.fingerprint:
+        return Priors(None)
+    # What knows where weights are kept isn't installed where all models are simulated.
+    from tidegate.server.engine.conversion import cache_folder
+
+    return Priors(cache_folder(settings.cache_dir))
 
 
 def check_folder(folder: Path | None) -> None:
