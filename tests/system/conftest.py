@@ -69,6 +69,7 @@ def engine_consul(engine: Engine) -> Iterator[ConsulAgent]:
     agent.stop()
 
 
+@pytest.fixture(scope="session")
 def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stock client for Node, installed once; kept between runs if TIDEGATE_TEST_CACHE says so."""
     if shutil.which("node") is None:
