@@ -103,6 +103,17 @@ def test_a_fresh_instance_gets_one_call_at_first_and_more_as_time_passes():
     assert (sent.instance_id, story.now) == ("b", 115.0)
 
 
+def test_while_others_take_the_slots_a_wait_is_estimated_by_what_is_ours():
+    story = Story(hot("a", chat=4))
+    story.learn(CHAT, 8.0)
+    refused = [story.offer() for _ in range(3)].pop()
+    alone_s = story.pool.backlog(CHAT, story.now).estimated_wait_s
+    story.finish(refused, Outcome.REFUSED)
+    beside_s = story.pool.backlog(CHAT, story.now).estimated_wait_s
+    # Behind the one that waits, with two of the four slots ours; with all of them it would be 4 s.
+    assert (alone_s, beside_s) == (0.0, 8.0)
+
+
 def test_without_an_instance_a_call_is_shed_with_a_short_hint():
     shed = Story().offer()
     assert shed.reason is Reason.NO_INSTANCE
