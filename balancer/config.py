@@ -5,7 +5,6 @@ The only module that reads the environment.
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ from pydantic_settings import (
 
 from tidegate.balancer.core.instance import Role
 from tidegate.balancer.core.scale import RoleScale
+from tidegate.balancer.launchers.birth import check_flags
 from tidegate.balancer.launchers.settings import (
     DockerSettings,
     KubernetesSettings,
@@ -73,14 +73,7 @@ class ProcessSettings(BaseModel):
     @field_validator("server")
     @classmethod
     def _are_flags(cls, value: str) -> str:
-        try:
-            flags = shlex.split(value)
-        except ValueError as error:
-            raise ValueError(f"can't be read: {error}") from None
-        for flag in flags:
-            if flag.partition("=")[0] in _OF_THE_LAUNCHER:
-                raise ValueError(f"has {flag}, which the launcher itself decides")
-        return value
+        return check_flags(value, _OF_THE_LAUNCHER)
 
 
 Scales = dict[Literal["both", "sentiment", "chat"], ScaleSettings]

@@ -4,6 +4,7 @@ Pure. Knows nothing about engines.
 """
 
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from tidegate.balancer.core.instance import Role
@@ -11,7 +12,7 @@ from tidegate.balancer.core.instance import Role
 WEIGHTS = "/weights"
 """Where our image looks for weights."""
 DECIDED = ("--role", "--service-name", "--launched-by")
-"""Flags of the server that nobody but the launcher says."""
+"""Flags of the server that nobody but an engine's launcher says."""
 
 _PREFIX = "TIDEGATE_SERVER_"
 
@@ -44,8 +45,8 @@ class Birth:
         }
 
 
-def check_flags(server: str) -> str:
-    """Return `server` when it can be read as flags, with none that the launcher decides.
+def check_flags(server: str, decided: Collection[str] = DECIDED) -> str:
+    """Return `server` when it can be read as flags, with none of `decided`, which the launcher says itself.
 
     Raises ValueError saying what is wrong.
     """
@@ -54,6 +55,6 @@ def check_flags(server: str) -> str:
     except ValueError as error:
         raise ValueError(f"can't be read: {error}") from None
     for flag in flags:
-        if flag.partition("=")[0] in DECIDED:
+        if flag.partition("=")[0] in decided:
             raise ValueError(f"has {flag}, which the launcher itself decides")
     return server
