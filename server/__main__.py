@@ -5,6 +5,8 @@ Knows nothing of either. Profiles can be checked where what serving needs is not
 
 import sys
 
+from tidegate.server.garbage import spare_start
+
 
 def main() -> None:
     """Do what the command line asks for, and end the process with its exit code."""
@@ -12,6 +14,7 @@ def main() -> None:
         from tidegate.server import lint_command
 
         raise SystemExit(lint_command.run(sys.argv[2:]))
+    spare_start()
     from tidegate.server import serve_command
 
     serve_command.run(sys.argv[1:])

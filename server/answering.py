@@ -3,6 +3,7 @@
 The wiring only; every part knows its own work.
 """
 
+import asyncio
 from pathlib import Path
 
 import structlog
@@ -28,6 +29,7 @@ from tidegate.server.replier import Replier
 from tidegate.server.scribe import Scribe
 from tidegate.server.sentiment import SentimentService
 from tidegate.server.start_error import StartError
+from tidegate.server.truncation import read_dictionary
 from tidegate.server.validation import ChatCall, ClassifyCall, Defaults, Validation
 
 _WARM_UP_TEXT = "好"
@@ -82,16 +84,17 @@ class Answering:
         return handlers
 
     async def warm_up(self) -> None:
-        """Check every profile, then answer one call of the lane that goes first. Raises StartError."""
+        """Check every profile, then make a first step for the lane that goes first. Raises StartError."""
         try:
             for profile in self.profiles.all():
                 await self._preparations.check(profile)
-            await self._answer_one()
+            await self._step_once()
         except (ProfileError, RefusedError) as error:
             raise StartError(str(error)) from None
 
     async def prepare_all(self) -> None:
         """Prepare every profile, for calls to come; those who come earlier prepare their own."""
+        await asyncio.to_thread(read_dictionary)
         for profile in self.profiles.all():
             await self._prepare_later(profile)
 
@@ -101,11 +104,11 @@ class Answering:
         except (EngineError, EngineStoppedError, ProfileError) as error:
             log.warning("a profile is not prepared yet", profile=profile.name, why=str(error))
 
-    async def _answer_one(self) -> None:
+    async def _step_once(self) -> None:
         classify = self.profiles.find(self._defaults.sentiment)
         chat = self.profiles.find(self._defaults.chat)
         if Lane.SENTIMENT in self._lanes and classify is not None:
-            await self._judge.judge(ClassifyCall(_WARM_UP_TEXT, classify), None)
+            await self._judge.warm_up(ClassifyCall(_WARM_UP_TEXT, classify))
         elif chat is not None:
             turns = (Turn(Speaker.USER, _WARM_UP_TEXT),)
             async for _ in self._replier.reply(ChatCall(turns, chat, Sampling(max_tokens=1)), None):

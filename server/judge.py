@@ -8,13 +8,16 @@ from contextlib import asynccontextmanager
 
 from tidegate.server.engine.engine import Engine, Judged
 from tidegate.server.engine.label_tree import LabelTree
-from tidegate.server.engine.sequence import Scores, Usage
+from tidegate.server.engine.sequence import Prompt, Scores, Usage
 from tidegate.server.preparation import Preparations
 from tidegate.server.prompts import Speaker, Turn
 from tidegate.server.scoring import confidence, rank
 from tidegate.server.scribe import Scribe, Written
 from tidegate.server.validation import ClassifyCall
 from tidegate.v1 import sentiment_pb2, usage_pb2
+
+# Enough to run what many tokens run; more of them would only keep the first callers waiting.
+_FIRST_TOKENS = 8
 
 
 class Judge:
@@ -32,6 +35,14 @@ class Judge:
         prior, labels, written = await self._ask(call)
         scores = await self._engine.score(written.prompt, labels, deadline_s=deadline_s)
         return self._answer(call, prior, written, scores)
+
+    async def warm_up(self, call: ClassifyCall) -> None:
+        """Do once what answering `call` would do, over the first tokens of its prompt only.
+
+        That prepares the profile, and reads every weight.
+        """
+        _, labels, written = await self._ask(call)
+        await self._engine.score(Prompt(written.prompt.tokens[:_FIRST_TOKENS]), labels)
 
     @asynccontextmanager
     async def judged(

@@ -8,8 +8,6 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 
-import rjieba
-
 # Nouns, verbs, adjectives, idioms and set phrases in jieba's tag set; `eng` is any Latin word.
 _TELLING_TAGS = ("n", "v", "a", "i", "l", "eng")
 
@@ -69,8 +67,15 @@ def find_keywords(text: str, most: int) -> list[str]:
     return [word for word in counts if word in chosen]
 
 
+def read_dictionary() -> None:
+    """Read what words are; the first count does it otherwise, which takes a tenth of a second."""
+    import rjieba  # noqa: F401
+
+
 def count_telling_words(text: str) -> Counter[str]:
     """Return how often `text` uses each word that tells what it is about, in order of appearance."""
+    import rjieba
+
     counts: Counter[str] = Counter()
     for piece in _PIECE.findall(text):
         counts.update(word for word, tag in rjieba.tag(piece) if _is_telling(word, tag))

@@ -87,10 +87,14 @@ class Model(Protocol):
         """Compute a step; return one result for each row, None where nothing was wanted."""
         ...
 
-    def keep(self, slot: int, length: int, prefix_id: int) -> None:
-        """Copy the first `length` positions of a slot under `prefix_id`."""
+    def keep(self, slot: int, tokens: tuple[int, ...], prefix_id: int) -> None:
+        """Copy what a slot begins with, that of `tokens`, under `prefix_id`."""
+        ...
+
+    def restore(self, tokens: tuple[int, ...], prefix_id: int) -> bool:
+        """Put under `prefix_id` what an earlier run kept of `tokens`; return whether there is any."""
         ...
 
     def forget(self, prefix_id: int) -> None:
-        """Let go of what `keep` copied."""
+        """Let go of what `keep` or `restore` put there."""
         ...

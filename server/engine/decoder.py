@@ -188,12 +188,12 @@ class Decoder:
         name = f"model.layers.{index}."
 
         def joined(*parts: str) -> Product:
-            weight = torch.cat([weights[f"{name}{part}.weight"]() for part in parts])
+            stored = [weights[f"{name}{part}.weight"]() for part in parts]
             biased = f"{name}{parts[0]}.bias" in weights
             bias = (
                 torch.cat([weights[f"{name}{part}.bias"]() for part in parts]) if biased else None
             )
-            return linear(weight, bias, self.dtype)
+            return linear(stored, bias, self.dtype)
 
         norms = ["input_layernorm", "post_attention_layernorm"]
         if self.shape.is_gemma:

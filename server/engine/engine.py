@@ -165,7 +165,7 @@ class Engine:
                 yield event
 
     async def remember(self, tokens: Sequence[int]) -> None:
-        """Compute a beginning of prompts now and keep it; done at once when it is kept already."""
+        """Keep a beginning of prompts; computed now, unless it is kept or an earlier run has left it."""
         if len(tokens) > 1 and tuple(tokens) not in self._prefixes:
             async with self._entered(Prompt(tuple(tokens)), Keep(), None) as call:
                 async for _ in call.events():

@@ -7,15 +7,15 @@ weight order doesn't, and a weight that was stored in 16 bits needs only half th
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch.nn import functional
 
 Product = Callable[[torch.Tensor], torch.Tensor]
-# Of a weight [out, in] as it is stored, which may be freed then, a bias, and the dtype of x:
-# x -> x @ weight.T + bias, for x of shape [rows, in].
-Linear = Callable[[torch.Tensor, torch.Tensor | None, torch.dtype], Product]
+# Of a weight [out, in] as it is stored, in parts that lie below each other and may be freed then, a bias, and
+# the dtype of x: x -> x @ weight.T + bias, for x of shape [rows, in].
+Linear = Callable[[Sequence[torch.Tensor], torch.Tensor | None, torch.dtype], Product]
 
 # The number of rows that the order is optimised for; the product is right for any number.
 _ROWS_HINT = 16
@@ -28,22 +28,28 @@ _CONVERTED = 2**20
 _PACKED = 2**23
 
 
-def plain(weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype) -> Product:
+def plain(parts: Sequence[torch.Tensor], bias: torch.Tensor | None, dtype: torch.dtype) -> Product:
     """Return the product as torch makes it."""
-    weight, bias = weight.to(dtype), None if bias is None else bias.to(dtype)
+    weight, bias = _joined(parts).to(dtype), None if bias is None else bias.to(dtype)
     return lambda x: functional.linear(x, weight, bias)
 
 
-def as_stored(weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype) -> Product:
+def as_stored(
+    parts: Sequence[torch.Tensor], bias: torch.Tensor | None, dtype: torch.dtype
+) -> Product:
     """Return the product over the weight where it lies, in a file even; ask `can_pack` first.
 
     There at once, and without memory of its own: what is stored in another dtype is converted piece by
     piece, at each use, within the cache. That costs about as much time as packing saves.
     """
     bias = None if bias is None else bias.to(dtype)
-    if weight.dtype == dtype:
-        return _by_onednn(weight, bias)
-    pieces = _pieces(weight, _CONVERTED)
+    pieces = [
+        piece
+        for part in parts
+        for piece in ((part,) if part.dtype == dtype else _pieces(part, _CONVERTED))
+    ]
+    if len(pieces) == 1 and pieces[0].dtype == dtype:
+        return _by_onednn(pieces[0], bias)
 
     def product(x: torch.Tensor) -> torch.Tensor:
         out = torch.cat([_multiply(x, piece.to(dtype), None) for piece in pieces], dim=-1)
@@ -52,13 +58,14 @@ def as_stored(weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtyp
     return product
 
 
-def packed(weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype) -> Product:
+def packed(parts: Sequence[torch.Tensor], bias: torch.Tensor | None, dtype: torch.dtype) -> Product:
     """Return the product over the weight in oneDNN's order; ask `can_pack` first."""
-    order = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype).contiguous(), _ROWS_HINT)
+    weight = _joined(parts).to(dtype).contiguous()
+    order = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS_HINT)
     return _by_onednn(order, None if bias is None else bias.to(dtype))
 
 
-def halved(weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype) -> Product:
+def halved(parts: Sequence[torch.Tensor], bias: torch.Tensor | None, dtype: torch.dtype) -> Product:
     """Return the FP32 product over a weight kept in 16 bits; plain where `can_halve` says no.
 
     Nothing is rounded that FP32 would keep. A weight of bfloat16 has 8 significant bits, float16 has 11
@@ -66,8 +73,9 @@ def halved(weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype) 
     exact, and smaller ones are off by less than 2^-39 of it, where FP32 rounds a sum at 2^-24. What
     comes out differs from another FP32 product by the order of its additions.
     """
-    if not can_halve(weight.dtype, dtype, weight.device.type):
-        return plain(weight, bias, dtype)
+    if not all(can_halve(part.dtype, dtype, part.device.type) for part in parts):
+        return plain(parts, bias, dtype)
+    weight = _joined(parts)
     scale = _power_to(weight)
     pieces = [
         torch.ops.quantized.linear_prepack_fp16(piece.to(dtype) * scale, None)
@@ -92,9 +100,9 @@ def table(stored: torch.Tensor, dtype: torch.dtype, linear: Linear) -> tuple[tor
     Otherwise one copy serves both.
     """
     if linear is not plain and stored.itemsize < dtype.itemsize:
-        return stored, linear(stored, None, dtype)
+        return stored, linear([stored], None, dtype)
     weight = stored.to(dtype)
-    return weight, (plain if linear is plain else as_stored)(weight, None, dtype)
+    return weight, (plain if linear is plain else as_stored)([weight], None, dtype)
 
 
 def can_pack(dtype: torch.dtype, device: str) -> bool:
@@ -123,6 +131,10 @@ def is_fast(dtype: torch.dtype) -> bool:
         return True
     supports: Callable[[], bool] = torch.ops.mkldnn._is_mkldnn_bf16_supported
     return dtype == torch.bfloat16 and supports()
+
+
+def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def _by_onednn(weight: torch.Tensor, bias: torch.Tensor | None) -> Product:

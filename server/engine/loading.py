@@ -6,6 +6,7 @@ Every way in which a model can't be loaded ends here as one `ModelError` with on
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,7 @@ from tidegate.server.engine.freed_memory import give_back
 from tidegate.server.engine.linear import as_stored, can_pack, is_fast, plain
 from tidegate.server.engine.model import TorchModel
 from tidegate.server.engine.packing import choose
+from tidegate.server.engine.prefix_files import PrefixFiles
 from tidegate.server.engine.shape import UnsupportedModelError, read_shape
 from tidegate.server.engine.sources import ModelNotFoundError, locate
 from tidegate.server.engine.tokens import FolderTokenizer
@@ -103,8 +105,10 @@ def load_engine(
     except KeyError as error:
         raise ModelError(f"model {model!r}: the folder has no weight or setting {error}") from error
     progress("loading the weights", 1, 1)
+    fingerprint = f"{checkpoint.fingerprint()} {dtype}"
+    files = PrefixFiles(cache / "prefixes", f"{version('tidegate')} {fingerprint}")
     return Engine(
-        TorchModel(decoder, slots, context_tokens, device),
+        TorchModel(decoder, slots, context_tokens, device, files),
         tokenizer,
         model_name=model,
         slots=slots,
@@ -112,7 +116,7 @@ def load_engine(
         context_tokens=context_tokens,
         prefix_tokens=prefix_bytes // token_bytes,
         step_s=step_s,
-        fingerprint=f"{checkpoint.fingerprint()} {dtype}",
+        fingerprint=fingerprint,
         pack=partial(_pack, decoder, weights, cache) if can_be_packed else _nothing,
     )
 

@@ -7,6 +7,7 @@ import torch
 
 from tidegate.server.engine.batch import Ask, Batch, Logits, NotFinite, Result, Row, Token
 from tidegate.server.engine.decoder import Decoder
+from tidegate.server.engine.prefix_files import PrefixFiles
 from tidegate.server.engine.sampling import choose_all
 from tidegate.server.engine.sequence import Write
 from tidegate.server.engine.slab import Slab
@@ -16,10 +17,17 @@ class TorchModel:
     """The model of `batch.Model` on torch. One thread calls it."""
 
     def __init__(
-        self, decoder: Decoder, slots: int, context_tokens: int, device: str = "cpu"
+        self,
+        decoder: Decoder,
+        slots: int,
+        context_tokens: int,
+        device: str = "cpu",
+        files: PrefixFiles | None = None,
     ) -> None:
+        """`files` is where kept prefixes are found again by a later run; None: nowhere."""
         shape = decoder.shape
         self._decoder = decoder
+        self._files = files
         # Under it, tensors are made where the weights are; nothing to do, and not free, on a CPU.
         self._place: AbstractContextManager[object] = (
             nullcontext() if device == "cpu" else torch.device(device)
@@ -54,12 +62,22 @@ class TorchModel:
             results[i] = NotFinite() if token is None else Token(token)
         return results
 
-    def keep(self, slot: int, length: int, prefix_id: int) -> None:
-        """Copy the first `length` positions of a slot under `prefix_id`."""
-        self._slab.keep(slot, length, prefix_id)
+    def keep(self, slot: int, tokens: tuple[int, ...], prefix_id: int) -> None:
+        """Copy what a slot begins with, that of `tokens`, under `prefix_id`, and into a file."""
+        self._slab.keep(slot, len(tokens), prefix_id)
+        if self._files is not None:
+            self._files.write(tokens, self._slab.kept(prefix_id))
+
+    def restore(self, tokens: tuple[int, ...], prefix_id: int) -> bool:
+        """Put under `prefix_id` what a file has of `tokens`; return whether there is one."""
+        kept = None if self._files is None else self._files.read(tokens)
+        if kept is None:
+            return False
+        self._slab.put(kept, prefix_id)
+        return True
 
     def forget(self, prefix_id: int) -> None:
-        """Let go of what `keep` copied."""
+        """Let go of what `keep` or `restore` put there."""
         self._slab.forget(prefix_id)
 
     def _write(self, rows: Sequence[Row], hidden: torch.Tensor) -> list[int | None]:

@@ -69,7 +69,7 @@ def _gains(
 ) -> dict[str, float]:
     """Return how many times as fast as the plain product each kind is."""
     weights = [torch.ones(outputs, inputs, dtype=stored) for _ in range(_COPIES)]
-    kinds = [[_KINDS[name](weight, None, dtype) for weight in weights] for name in names]
+    kinds = [[_KINDS[name]([weight], None, dtype) for weight in weights] for name in names]
     times = [0.0] * len(kinds)
     for rows in _ROWS:
         x = torch.ones(rows, inputs, dtype=dtype)

@@ -72,3 +72,7 @@ class Prefixes:
         self._next_id += 1
         self._kept[key] = prefix
         return prefix, evicted
+
+    def drop(self, prefix: Prefix) -> None:
+        """Let go of a kept prefix."""
+        del self._kept[prefix.tokens]

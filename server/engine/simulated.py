@@ -88,8 +88,12 @@ class SimulatedModel:
         self._sleep(self._latency.of(batch))
         return [self._result(row) for row in batch.rows]
 
-    def keep(self, slot: int, length: int, prefix_id: int) -> None:
+    def keep(self, slot: int, tokens: tuple[int, ...], prefix_id: int) -> None:
         """Nothing was computed that could be kept; the engine counts it as cached all the same."""
+
+    def restore(self, tokens: tuple[int, ...], prefix_id: int) -> bool:
+        """Return that nothing is there."""
+        return False
 
     def forget(self, prefix_id: int) -> None:
         """Nothing was kept."""

@@ -31,6 +31,14 @@ class Slab:
             for keys, values in zip(self.keys, self.values, strict=True)
         ]
 
+    def kept(self, prefix_id: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return what was laid aside: keys and values of each layer, [kv_heads, length, head_dim]."""
+        return self._kept[prefix_id]
+
+    def put(self, kept: list[tuple[torch.Tensor, torch.Tensor]], prefix_id: int) -> None:
+        """Lay `kept` aside, as `keep` would."""
+        self._kept[prefix_id] = kept
+
     def recall(self, prefix_id: int, slot: int) -> None:
         """Copy what `keep` laid aside to the beginning of a slot."""
         for layer, (keys, values) in enumerate(self._kept[prefix_id]):

@@ -16,6 +16,7 @@ import structlog
 
 from tidegate.server.engine.batch import Batch, Logits, Model, NotFinite, Result, Token
 from tidegate.server.engine.call import EngineCall, Event
+from tidegate.server.engine.prefixes import Prefix
 from tidegate.server.engine.scheduler import Scheduler
 from tidegate.server.engine.sequence import Delta as Piece
 from tidegate.server.engine.sequence import (
@@ -160,7 +161,11 @@ class Worker(threading.Thread):
 
     def _enter(self, call: EngineCall) -> None:
         self._calls[call.sequence.id] = call
-        self._scheduler.add(call.sequence)
+        if isinstance(call.sequence.aim, Keep) and self._restore(call.sequence):
+            self._counters.finished += 1
+            self._tell_end(call, None)
+        else:
+            self._scheduler.add(call.sequence)
 
     def _go_on(self, call: EngineCall, tokens: list[int], write: Write) -> None:
         if not call.is_over:
@@ -224,11 +229,25 @@ class Worker(threading.Thread):
             self._finish(call, Finish(Ending.STOP if is_stop else Ending.LENGTH, sequence.usage))
 
     def _keep(self, sequence: Sequence) -> None:
+        prefix = self._make_room(sequence)
+        if prefix is not None and sequence.slot is not None:
+            self.model.keep(sequence.slot, prefix.tokens, prefix.id)
+
+    def _restore(self, sequence: Sequence) -> bool:
+        """Return whether an earlier run has left what this sequence would compute to keep."""
+        prefix = self._make_room(sequence)
+        if prefix is None:
+            return False
+        if not self.model.restore(prefix.tokens, prefix.id):
+            self._scheduler.prefixes.drop(prefix)
+            return False
+        return True
+
+    def _make_room(self, sequence: Sequence) -> Prefix | None:
         prefix, evicted = self._scheduler.prefixes.keep(sequence.tokens)
         for old in evicted:
             self.model.forget(old.id)
-        if prefix is not None and sequence.slot is not None:
-            self.model.keep(sequence.slot, len(prefix.tokens), prefix.id)
+        return prefix
 
     def _finish(self, call: EngineCall, event: Event) -> None:
         self._counters.finished += 1

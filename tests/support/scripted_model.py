@@ -73,8 +73,11 @@ class ScriptedModel:
                 results.append(None)
         return results
 
-    def keep(self, slot: int, length: int, prefix_id: int) -> None:
-        self._kept[prefix_id] = self._memory[slot][:length]
+    def keep(self, slot: int, tokens: tuple[int, ...], prefix_id: int) -> None:
+        self._kept[prefix_id] = self._memory[slot][: len(tokens)]
+
+    def restore(self, tokens: tuple[int, ...], prefix_id: int) -> bool:
+        return False
 
     def forget(self, prefix_id: int) -> None:
         del self._kept[prefix_id]
@@ -85,8 +88,9 @@ class ScriptedModel:
             bytes(t for t in memory[begin:end] if t < 256).decode()
             for begin, end in pairwise(starts)
         ]
-        # The question that a profile puts after the text says nothing of the text.
-        last_words = [block for block in blocks if "只回答" not in block][-1]
+        # The question that a profile puts after the text says nothing of the text. To warm up, a server
+        # asks after the first tokens only.
+        last_words = next((block for block in reversed(blocks) if "只回答" not in block), "")
         first = 2.0 * (("好" in last_words) - ("差" in last_words))
         values = [first + self.lean, *([0.0] * (len(aim.tokens) - 1))]
         return Logits(tuple(values))

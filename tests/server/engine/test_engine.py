@@ -95,6 +95,35 @@ async def test_a_checkpoint_of_sixteen_bits_writes_what_generate_does_before_and
         await engine.stop()
 
 
+async def test_a_kept_beginning_is_read_by_the_next_start_and_answers_the_same(
+    tmp_path: Path,
+) -> None:
+    make_model("qwen2", tmp_path)
+    beginning, prompt = tuple(PROMPTS[0][:12]), Prompt(tuple(PROMPTS[0]))
+    answers, computed = [], []
+    for _ in range(2):
+        engine = load_engine(
+            str(tmp_path),
+            cache_dir=tmp_path,
+            slots=2,
+            reserved=0,
+            context_tokens=256,
+            threads=0,
+            progress=lambda stage, done, total: None,
+        )
+        engine.start()
+        try:
+            await engine.remember(beginning)
+            computed.append(engine.load().computed_tokens)
+            answers.append(await engine.score(prompt, LABELS))
+        finally:
+            await engine.stop()
+
+    assert computed == [12, 0]
+    assert [answer.usage.cached_tokens for answer in answers] == [12, 12]
+    assert answers[0].logs == answers[1].logs
+
+
 async def test_packing_that_fails_is_told_and_answers_go_on(engine: Engine) -> None:
     def fail() -> Iterator[None]:
         yield
@@ -283,8 +312,11 @@ class Faulty:
             results[0] = NotFinite()
         return results
 
-    def keep(self, slot: int, length: int, prefix_id: int) -> None:
-        self.inner.keep(slot, length, prefix_id)
+    def keep(self, slot: int, tokens: tuple[int, ...], prefix_id: int) -> None:
+        self.inner.keep(slot, tokens, prefix_id)
+
+    def restore(self, tokens: tuple[int, ...], prefix_id: int) -> bool:
+        return self.inner.restore(tokens, prefix_id)
 
     def forget(self, prefix_id: int) -> None:
         self.inner.forget(prefix_id)

@@ -39,8 +39,11 @@ class EchoModel:
             self._slots.setdefault(recall.slot, [])[: len(kept)] = kept
         return [self._answer(row) for row in batch.rows]
 
-    def keep(self, slot: int, length: int, prefix_id: int) -> None:
-        self._kept[prefix_id] = self._slots[slot][:length]
+    def keep(self, slot: int, tokens: tuple[int, ...], prefix_id: int) -> None:
+        self._kept[prefix_id] = self._slots[slot][: len(tokens)]
+
+    def restore(self, tokens: tuple[int, ...], prefix_id: int) -> bool:
+        return False
 
     def forget(self, prefix_id: int) -> None:
         del self._kept[prefix_id]

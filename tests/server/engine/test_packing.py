@@ -84,7 +84,7 @@ def test_every_kind_is_the_product_with_its_bias(kind, stored: torch.dtype, rows
     x = torch.randn(rows, 32)
 
     expected = x.double() @ weight.double().T + bias.double()
-    assert torch.allclose(kind(weight, bias, torch.float32)(x).double(), expected, atol=1e-5)
+    assert torch.allclose(kind([weight], bias, torch.float32)(x).double(), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [as_stored, halved])
@@ -93,7 +93,7 @@ def test_a_weight_of_several_pieces_is_one_product(kind, monkeypatch: pytest.Mon
         monkeypatch.setattr(linear, size, 512 * 700)
     weight, x = torch.randn(3000, 512).bfloat16(), torch.randn(2, 512)
 
-    product = kind(weight, torch.ones(3000), torch.float32)
+    product = kind([weight], torch.ones(3000), torch.float32)
 
     assert torch.allclose(product(x), x @ weight.float().T + 1, atol=1e-4)
 
@@ -104,7 +104,7 @@ def test_sixteen_bits_hold_what_bfloat16_says_whatever_its_range(largest: float)
     below = 2.0 ** -torch.arange(32)
     weight = (largest * below * (1 + torch.rand(32) / 3)).bfloat16().reshape(32, 1)
 
-    product = halved(weight, None, torch.float32)(torch.ones(1, 1))
+    product = halved([weight], None, torch.float32)(torch.ones(1, 1))
 
     assert torch.equal(product[0], weight.float()[:, 0])
 
@@ -112,7 +112,7 @@ def test_sixteen_bits_hold_what_bfloat16_says_whatever_its_range(largest: float)
 def test_a_weight_of_nothing_but_zeros_gives_zeros() -> None:
     weight = torch.zeros(8, 16, dtype=torch.bfloat16)
 
-    assert torch.equal(halved(weight, None, torch.float32)(torch.ones(2, 16)), torch.zeros(2, 8))
+    assert torch.equal(halved([weight], None, torch.float32)(torch.ones(2, 16)), torch.zeros(2, 8))
 
 
 @pytest.mark.parametrize("kind", [plain, as_stored, packed, halved])
