@@ -81,9 +81,6 @@ class Decoder:
         """Write the rows' keys and values into the slab; return each row's last state [rows, width]."""
         lengths = [len(row.tokens) for row in rows]
         tokens = torch.tensor([token for row in rows for token in row.tokens])
-        slots = torch.tensor(
-            [row.slot for row, n in zip(rows, lengths, strict=True) for _ in range(n)]
-        )
         positions = torch.tensor(
             [row.start + i for row, n in zip(rows, lengths, strict=True) for i in range(n)]
         )
@@ -98,7 +95,7 @@ class Decoder:
         last = len(self._blocks) - 1
         ends = torch.tensor(lengths).cumsum(0) - 1
         for index, block in enumerate(self._blocks):
-            mixed = self._attend(index, block, x, rows, slots, positions, rotations, slab, masks)
+            mixed = self._attend(index, block, x, rows, rotations, slab, masks)
             if index == last:
                 # Nobody reads the other states of the last layer.
                 x, mixed = x[ends], mixed[ends]
@@ -121,8 +118,6 @@ class Decoder:
         block: _Block,
         x: torch.Tensor,
         rows: Sequence[Row],
-        slots: torch.Tensor,
-        positions: torch.Tensor,
         rotations: Mapping[Rope, tuple[torch.Tensor, torch.Tensor]],
         slab: Slab,
         masks: dict[tuple[int, int, int | None], torch.Tensor | None],
@@ -139,13 +134,14 @@ class Decoder:
         cos, sin = rotations[block.layer.rope]
         q, k = torch.split(_rotate(qk, cos, sin), [shape.heads, shape.kv_heads], dim=1)
         keys, values = slab.keys[index], slab.values[index]
-        keys[slots, :, positions] = k
-        values[slots, :, positions] = v
         mixed = torch.empty_like(q)
         at = 0
         for row in rows:
             count = len(row.tokens)
             end = row.start + count
+            # Row by row as well: one write to scattered places takes ten times as long.
+            keys[row.slot, :, row.start : end] = k[at : at + count].transpose(0, 1)
+            values[row.slot, :, row.start : end] = v[at : at + count].transpose(0, 1)
             window = block.layer.window
             begin = max(0, row.start - window + 1) if window else 0
             key = (row.start - begin, count, window)
