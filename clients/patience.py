@@ -54,3 +54,15 @@ class Terms:
     patience: Patience
     attempts: int
     metadata: CallMetadata = ()
+
+    def metadata_after(self, previous: int) -> CallMetadata:
+        """What is said beside the message when so many attempts were made before."""
+        return (*self.metadata, *attempts_metadata(previous))
+
+
+def attempts_metadata(previous: int) -> CallMetadata:
+    """Says that a call is sent again, so that a balancer can tell who retries; nothing for a first try.
+
+    gRPC has a key of its own for that, but may take it away from whoever is not its own retry policy.
+    """
+    return (("tidegate-previous-attempts", str(previous)),) if previous else ()

@@ -16,6 +16,7 @@ from tidegate.clients.async_calls import next_message
 from tidegate.clients.channel import channel_options
 from tidegate.clients.errors import TidegateError, error_of_broken_stream
 from tidegate.clients.options import Chatting
+from tidegate.clients.patience import attempts_metadata
 from tidegate.clients.web.asking import Asking
 from tidegate.clients.web.events import (
     Event,
@@ -69,10 +70,9 @@ class Balancer:
             *messages.chat_metadata(options),
             ("tidegate-caller", caller),
             ("x-request-id", call_id),
+            # The balancer keeps room for who comes back as told.
+            *attempts_metadata(asking.attempt),
         ]
-        if asking.attempt:
-            # As gRPC's own retry policy says it: the balancer keeps room for who comes back as told.
-            metadata.append(("grpc-previous-rpc-attempts", str(asking.attempt)))
         call = self._chat.JudgeAndReply(
             chat_pb2.JudgeAndReplyRequest(**fields), timeout=time_s, metadata=tuple(metadata)
         )
