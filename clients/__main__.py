@@ -5,9 +5,11 @@ Knows nothing about what any of them does.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -69,6 +71,10 @@ def tidegate(
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    # A stream that the shell has closed is as good as one that nobody uses.
+    sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
     # A terminal that can't show a character gets a question mark, not a traceback.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")

@@ -167,7 +167,10 @@ def _lines() -> Iterator[Item]:
     """The lines of stdin, named by their number. Bytes that are not UTF-8 spoil their own line
     only: they become half characters, which the client refuses by name.
     """
-    for number, raw in enumerate(sys.stdin.buffer, start=1):
+    # A reader of our own: a thread may still wait in it when the process ends, and Python, which closes
+    # sys.stdin then, would abort.
+    lines = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115
+    for number, raw in enumerate(lines, start=1):
         line = raw.decode("utf-8-sig" if number == 1 else "utf-8", errors="surrogateescape")
         if line.strip():
             yield Item(line.rstrip("\r\n"), str(number))

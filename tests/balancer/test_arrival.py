@@ -49,9 +49,7 @@ def test_a_call_that_is_sent_again_is_known_by_either_key(key, value, is_retried
 
 
 def test_of_two_keys_the_one_that_says_more_counts():
-    assert read(
-        ("tidegate-previous-attempts", "0"), ("grpc-previous-rpc-attempts", "2")
-    ).is_retried
+    assert read(("tidegate-previous-attempts", "0"), ("grpc-previous-rpc-attempts", "2")).is_retried
     assert read(
         ("tidegate-previous-attempts", "2"), ("grpc-previous-rpc-attempts", "none")
     ).is_retried

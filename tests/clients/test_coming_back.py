@@ -106,9 +106,7 @@ async def page(address: str) -> None:
         assert [name for name, _ in events][-1] == "end"
 
 
-@pytest.mark.parametrize(
-    "call", [reply, stream_reply, blocking_reply, blocking_stream_reply, page]
-)
+@pytest.mark.parametrize("call", [reply, stream_reply, blocking_reply, blocking_stream_reply, page])
 async def test_a_caller_that_comes_back_as_told_is_let_in_where_a_first_try_is_not(
     crowded: Crowded, call: Callable[[str], Awaitable[None]]
 ) -> None:

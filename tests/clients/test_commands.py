@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import signal
+import sys
 
 import grpc
 import pytest
@@ -282,13 +283,43 @@ async def test_a_reader_that_leaves_gets_no_traceback(shell: Shell) -> None:
     assert process.stdout is not None
     process.stdin.write("好\n".encode() * 20)
     await process.stdin.drain()
-    await asyncio.wait_for(process.stdout.readline(), 10)
+    await asyncio.wait_for(process.stdout.readline(), 20)
     process.stdout._transport.close()  # type: ignore[attr-defined]
+    # It is still waiting for more of stdin when it notices.
     process.stdin.write("好\n".encode() * 20_000)
-    process.stdin.close()
     assert process.stderr is not None
     assert await asyncio.wait_for(process.stderr.read(), 20) == b""
-    await asyncio.wait_for(process.wait(), 10)
+    assert await asyncio.wait_for(process.wait(), 10) == 1
+
+
+async def test_ctrl_c_while_it_waits_for_stdin_leaves_nothing_but_its_exit_code(
+    shell: Shell,
+) -> None:
+    processes = [await shell.start("classify", "-") for _ in range(4)]
+    for process in processes:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("好\n".encode())
+        await process.stdin.drain()
+    for process in processes:
+        # Answered, and waiting for the next line.
+        await asyncio.wait_for(process.stdout.readline(), 20)  # type: ignore[union-attr]
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.stderr.read(), 20) == b""  # type: ignore[union-attr]
+        assert await asyncio.wait_for(process.wait(), 10) == 130
+
+
+async def test_streams_that_are_closed_get_no_traceback(shell: Shell) -> None:
+    for closed in ("<&-", ">&-", "2>&-"):
+        words = f"{sys.executable} -m tidegate.clients classify - {closed}"
+        process = await asyncio.create_subprocess_shell(
+            words if closed == "<&-" else f"echo 好 | {words}",
+            env={**os.environ, "TIDEGATE_ADDRESS": shell.address},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await asyncio.wait_for(process.communicate(), 20)
+        assert (process.returncode, said) == (0, b""), closed
 
 
 def test_a_shell_can_complete_the_commands() -> None:
