@@ -95,6 +95,16 @@ class DegradedReply(Reply):
 
 
 @dataclass(frozen=True, slots=True)
+class Warming:
+    """No instance is hot, and the call waits for the first, likely for so long; told before all else.
+
+    Only those hear it who ask with progress=True.
+    """
+
+    expected_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """The next piece of a streamed reply, whole characters only."""
 

@@ -38,6 +38,7 @@ CHINESE: Mapping[str, str] = {
     "Ctrl-C stops a reply, Ctrl-D leaves.": "Ctrl-C 停止当前回复，Ctrl-D 退出。",
     "Ctrl-D leaves.": "Ctrl-D 退出。",
     "(stopped)": "（已停止）",
+    "(warming up, about {seconds} s)": "（实例正在预热，约 {seconds} 秒）",
     "(a short answer, because of load)": "（负载较高，这是简短回答）",
     "(a short answer, because of load; the text sounds {label})": "（负载较高，这是简短回答；情感：{label}）",
     "(cut at the longest reply allowed)": "（已达到回复的长度上限）",

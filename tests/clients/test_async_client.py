@@ -29,6 +29,7 @@ from tidegate.clients import (
     Speaker,
     Turn,
     Unavailable,
+    Warming,
 )
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
@@ -220,6 +221,21 @@ async def test_a_stream_without_its_end_is_a_failure(client: AsyncClient, servic
     with pytest.raises(ServerFailure, match="before its last message"):
         async for _ in client.stream_reply("你好"):
             pass
+
+
+async def test_who_asks_is_told_of_a_warm_up_before_all_else(
+    client: AsyncClient, service: Service
+) -> None:
+    service.warming_ms = 8_500
+    events = [event async for event in client.stream_reply("你好", progress=True)]
+    assert (events[0], len(events)) == (Warming(8.5), 4)
+    judged = [event async for event in client.judge_and_reply("你好", progress=True)]
+    assert (judged[0], type(judged[1])) == (Warming(8.5), Classification)
+    assert isinstance(await anext(client.stream_reply("你好")), Delta)
+    with pytest.raises(
+        TypeError, match="reply\\(\\) got an unexpected keyword argument 'progress'"
+    ):
+        await client.reply("你好", progress=True)  # type: ignore[call-arg]
 
 
 async def test_leaving_a_stream_cancels_it_upstream(client: AsyncClient, service: Service) -> None:

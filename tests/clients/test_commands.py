@@ -157,6 +157,22 @@ async def test_a_reply_is_written_as_it_comes_and_ctrl_c_cancels_it(
     await asyncio.wait_for(service.cancelled.wait(), 5)
 
 
+@pytest.mark.parametrize("command", ["chat", "judge"])
+async def test_a_person_is_told_how_long_the_warm_up_takes(
+    shell: Shell, service: Service, command: str
+) -> None:
+    service.warming_ms = 8_200
+    service.warm.clear()
+    process = await shell.start(command, "你好")
+    assert process.stderr is not None
+    said = await asyncio.wait_for(process.stderr.readline(), 20)
+    assert said == b"(warming up, about 9 s)\n"
+    service.warm.set()
+    out, err = await asyncio.wait_for(process.communicate(), 20)
+    assert out.decode().endswith("你好，世界\n")
+    assert (process.returncode, err) == (0, b"")
+
+
 async def test_ctrl_c_ends_a_call_that_waits(shell: Shell, service: Service) -> None:
     process = await shell.start("classify", "hang")
     await asyncio.wait_for(service.hanging.wait(), 10)

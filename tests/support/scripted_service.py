@@ -113,10 +113,13 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
         self.refusals: deque[Refusal] = deque()
         self.refuse_after_first: Refusal | None = None
         self.leave_out_end = False
+        self.warming_ms: int | None = None
         self.watched_to_no_end = False
         self.scales: list[fleet_pb2.ScaleStatus] = []
         self.is_degrading = False
         self.is_hanging = True
+        self.warm = asyncio.Event()
+        self.warm.set()
         self.hanging = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.deltas = ["你好", "，世界"]
@@ -177,6 +180,11 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
 
     async def StreamReply(self, request, context):  # noqa: N802
         await self._arrive("StreamReply", request, context)
+        if self._tells_of_warming():
+            yield chat_pb2.StreamReplyResponse(
+                warming=chat_pb2.Warming(expected_ms=self.warming_ms)
+            )
+            await self._warm()
         text = request.text or request.turns[-1].content
         async for delta in self._write(text, context):
             yield chat_pb2.StreamReplyResponse(delta=delta)
@@ -188,12 +196,24 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
 
     async def JudgeAndReply(self, request, context):  # noqa: N802
         await self._arrive("JudgeAndReply", request, context)
+        if self._tells_of_warming():
+            warming = chat_pb2.Warming(expected_ms=self.warming_ms)
+            yield chat_pb2.JudgeAndReplyResponse(warming=warming)
+            await self._warm()
         yield chat_pb2.JudgeAndReplyResponse(sentiment=classified())
         text = request.text or request.turns[-1].content
         async for delta in self._write(text, context):
             yield chat_pb2.JudgeAndReplyResponse(delta=delta)
         if not self.leave_out_end:
             yield chat_pb2.JudgeAndReplyResponse(end=ended(self.is_degrading))
+
+    def _tells_of_warming(self) -> bool:
+        """As a balancer does: while nothing is hot, and to those who ask."""
+        asked = self.seen[-1].metadata.get("tidegate-progress") == "true"
+        return asked and self.warming_ms is not None
+
+    async def _warm(self) -> None:
+        await self.warm.wait()
 
     async def _write(self, text: str, context: grpc.aio.ServicerContext) -> AsyncIterator[str]:
         for delta in self.deltas:

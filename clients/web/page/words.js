@@ -16,7 +16,7 @@ const zh = {
   failed: "没有得到回复。", again: "再问一次", giveUp: "不等了", code: "原因 {reason}", id: "编号 {id}",
   retrying: "{value} 秒后自动重试（第 {attempt} 次，共 {most} 次）", retryNow: "正在重试…",
   lengthEnd: "到了允许的最大长度", awayPending: "服务现在不在；一回来就自动发送。",
-  warmingPending: "实例正在预热；一就绪就自动发送。", laterNever: "现在重试没有用，请过一会儿再问。",
+  warmingPending: "实例正在预热；一就绪就自动发送。", warmingSoon: "实例正在预热，约 {value} 秒后开始", warmingLate: "实例正在预热，就快好了", laterNever: "现在重试没有用，请过一会儿再问。",
   emptyReply: "（模型没有写出任何字）",
   healthConnecting: "连接中…", healthHot: "{count} 个实例就绪", healthWarming: "预热中…", healthNone: "没有实例就绪", healthAway: "平衡器不在线",
   awayText: "连不上平衡器 {address}。页面每隔几秒重试，回来后自动继续。", gatewayAway: "连不上网页服务。页面每隔几秒重试。",
@@ -34,7 +34,7 @@ const zh = {
   chartSummary: "{title}：{values}",
   QUEUE_FULL: "现在人太多，队已排满。", WAIT_TOO_LONG: "现在人太多，要等太久。", DEADLINE_UNREACHABLE: "现在人太多，时限内答不完。",
   DEGRADED_ONLY: "现在只有简短回答。", OVERLOADED: "平衡器忙不过来。", QUEUE_TIMEOUT: "等到了车道的时限，还没轮到。",
-  NO_INSTANCE: "没有就绪的实例。", INSTANCE_LOST: "回答的实例离开了。", DRAINING: "服务正在停止。", EXPIRED: "时限到了，还没轮到。",
+  NO_INSTANCE: "没有就绪的实例。", WARMING_UP: "实例正在预热，时限内赶不上。", INSTANCE_LOST: "回答的实例离开了。", DRAINING: "服务正在停止。", EXPIRED: "时限到了，还没轮到。",
   late: "时限内没有答完。", invalid: "这段话不被接受。", overloaded: "现在人太多。", unavailable: "服务暂时不可用。", away: "服务不在。", refused: "网页服务拒绝了这次调用。", failedKind: "服务出错了。",
 };
 
@@ -54,7 +54,7 @@ const en = {
   failed: "No reply came.", again: "Ask again", giveUp: "Don't wait", code: "reason {reason}", id: "id {id}",
   retrying: "Tries again in {value} s (try {attempt} of {most})", retryNow: "Trying again…",
   lengthEnd: "cut at the longest reply allowed", awayPending: "The service is away. This is sent as soon as it is back.",
-  warmingPending: "Instances are warming up. This is sent as soon as one is ready.", laterNever: "Trying again now would be in vain. Ask again in a while.",
+  warmingPending: "Instances are warming up. This is sent as soon as one is ready.", warmingSoon: "An instance is warming up: about {value} s", warmingLate: "An instance is warming up: any moment now", laterNever: "Trying again now would be in vain. Ask again in a while.",
   emptyReply: "(the model wrote nothing)",
   healthConnecting: "Connecting…", healthHot: "{count} ready", healthWarming: "Warming up…", healthNone: "No instance is ready", healthAway: "Balancer away",
   awayText: "The balancer at {address} can't be reached. This page tries again every few seconds and goes on by itself.", gatewayAway: "The web page's server can't be reached. This page tries again every few seconds.",
@@ -72,7 +72,7 @@ const en = {
   chartSummary: "{title}: {values}",
   QUEUE_FULL: "Too many are here: the queue is full.", WAIT_TOO_LONG: "Too many are here: the wait would be too long.", DEADLINE_UNREACHABLE: "Too many are here: it would not be answered in time.",
   DEGRADED_ONLY: "Only short answers are given right now.", OVERLOADED: "The balancer can't keep up.", QUEUE_TIMEOUT: "It waited as long as a call may, and its turn did not come.",
-  NO_INSTANCE: "No instance is ready.", INSTANCE_LOST: "The instance that was answering is gone.", DRAINING: "The service is stopping.", EXPIRED: "Its time ran out before its turn came.",
+  NO_INSTANCE: "No instance is ready.", WARMING_UP: "An instance is warming up, and too late for this call.", INSTANCE_LOST: "The instance that was answering is gone.", DRAINING: "The service is stopping.", EXPIRED: "Its time ran out before its turn came.",
   late: "It was not answered in time.", invalid: "This text was not accepted.", overloaded: "Too many are here right now.", unavailable: "The service is not available.", away: "The service is away.", refused: "The page's server refused the call.", failedKind: "The service failed.",
 };
 

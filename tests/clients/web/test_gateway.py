@@ -57,6 +57,13 @@ async def test_a_first_try_is_not_told_as_a_retry(web: Web, service: Service) ->
     assert not [key for key in service.seen[0].metadata if "attempts" in key]
 
 
+async def test_the_page_is_told_of_a_warm_up(web: Web, service: Service) -> None:
+    service.warming_ms = 8_200
+    events = await web.judged(asking())
+    assert events[0] == ("warming", {"expected_s": 8.2})
+    assert events[1][0] == "sentiment"
+
+
 async def test_no_page_gets_more_time_than_the_longest(web: Web, service: Service) -> None:
     await web.judged(asking(deadline_s=1e9))
     assert service.seen[0].left_s is not None
