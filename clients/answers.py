@@ -54,11 +54,15 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedItem:
-    """How one text of many ended: with a label, or with an error of its own."""
+    """How one text of many ended: with a label, or with an error of its own.
+
+    is_repeated: it was not asked for itself, the answer is that of an equal text before it.
+    """
 
     item_id: str
     text: str
     outcome: Classification | TidegateError
+    is_repeated: bool = False
 
 
 class FinishReason(str, Enum):

@@ -24,7 +24,7 @@ from tidegate.clients.answers import (
     Reply,
     Warming,
 )
-from tidegate.clients.blocking_bulk import in_order
+from tidegate.clients.blocking_bulk import in_order, once
 from tidegate.clients.bulk import CONCURRENCY, options_of
 from tidegate.clients.calls import answer_of, events_of, messages_of
 from tidegate.clients.connection import DEFAULT_ADDRESS, Connection
@@ -135,7 +135,7 @@ class Client:
 
         At most `concurrency` calls are under way at once, and few more items are taken than that.
         Each item is a call of its own, with its own deadline and retries; one that fails has its
-        error as its outcome. Raised is only what `items` raises, after the outcomes of what came
+        error as its outcome. Equal items are asked once: of those that follow, is_repeated is True. Raised is only what `items` raises, after the outcomes of what came
         before it. Closing the iterator cancels what is under way.
         """
         given = chosen(Classifying, "classify_many", options)
@@ -149,7 +149,7 @@ class Client:
                 outcome = error
             return ClassifiedItem(item.item_id, item.text, outcome)
 
-        yield from in_order(answer, items, checked_concurrency(concurrency))
+        yield from in_order(once(answer), items, checked_concurrency(concurrency))
 
     def reply(self, text_or_turns: str | Sequence[Turn], **options: Unpack[ChatOptions]) -> Reply:
         """The whole reply at once; under load it may be a DegradedReply."""

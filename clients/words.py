@@ -71,6 +71,7 @@ CHINESE: Mapping[str, str] = {
     "the same command goes on from there": "再次运行同一命令会接着做",
     "{why}; going on in {seconds} s": "{why}；{seconds} 秒后继续",
     "{done} records in {seconds} s ({pace}), {problems} of {all} with a problem": "{seconds} 秒处理了 {done} 条（{pace}），共 {all} 条，其中 {problems} 条有问题",
+    "; {count} were equal to an earlier one": "；{count} 条与前面的相同，没有重复调用",
     "{rate}/s": "每秒 {rate} 条",
     # profiles.
     "there is no profile {name}; there are {there}": "没有名为 {name} 的提示配置；现有 {there}",

@@ -300,9 +300,9 @@ async def test_many_items_never_run_far_ahead(client: AsyncClient, service: Serv
 
     async def items() -> AsyncIterator[str]:
         nonlocal taken
-        for _ in range(300):
+        for number in range(300):
             taken += 1
-            yield "好"
+            yield f"好{number}"
 
     answered = 0
     async for _ in client.classify_many(items(), concurrency=4):

@@ -75,6 +75,20 @@ async def test_what_is_wrong_is_named_by_its_line_and_the_rest_goes_on(
     ]
 
 
+async def test_equal_texts_of_a_file_are_asked_once_and_that_is_said(
+    shell: Shell, service: Service, tmp_path: Path
+) -> None:
+    path, out = tmp_path / "reviews.csv", tmp_path / "out.csv"
+    texts = ["好评", "好评", "太差了", "好评 ", "好评"] * 12
+    path.write_text("text,id\n" + "".join(f"{t},{n}\n" for n, t in enumerate(texts)), "utf-8")
+    done = await shell.run("classify", str(path), "-o", str(out))
+    assert done.exit_code == 0
+    assert "0 of 60 with a problem; 57 were equal to an earlier one" in done.stderr
+    assert len(service.seen) == 3
+    assert [row["text"] for row in rows(out)] == texts
+    assert [row["label"] for row in rows(out)] == ["正面", "正面", "负面", "正面", "正面"] * 12
+
+
 async def test_a_missing_column_is_said_before_anything_is_asked(
     shell: Shell, service: Service, reviews: Path
 ) -> None:

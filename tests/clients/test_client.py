@@ -121,9 +121,9 @@ async def test_many_items_never_run_far_ahead(client: Client, service: Service) 
 
     def items() -> Iterator[str]:
         nonlocal taken
-        for _ in range(300):
+        for number in range(300):
             taken += 1
-            yield "好"
+            yield f"好{number}"
 
     def use() -> int:
         answered = 0
