@@ -157,9 +157,8 @@ def _scales(fleet: FleetStatus) -> list[Table | str]:
     """What is started and stopped, and the last decisions about it; nothing where nothing is."""
     if not fleet.scales:
         return []
-    table = Table(
-        *("scale", "launched", "minimum", "maximum", "pinned", "warm-up"), box=box.SIMPLE_HEAD
-    )
+    heads = ("scale", "launched", "minimum", "maximum", "pinned", "warm-up")
+    table = Table(*map(told, heads), box=box.SIMPLE_HEAD)
     for each in fleet.scales:
         table.add_row(
             each.role.value,
@@ -170,12 +169,15 @@ def _scales(fleet: FleetStatus) -> list[Table | str]:
             f"{each.warm_up_s:.1f} s",
         )
     if not fleet.is_leading:
-        return [table, "another balancer of this fleet starts and stops; it tells the decisions"]
-    told = [(each.role, decision) for each in fleet.scales for decision in each.decisions]
-    told.sort(key=lambda pair: pair[1].at, reverse=True)
+        return [
+            table,
+            told("another balancer of this fleet starts and stops; it tells the decisions"),
+        ]
+    latest = [(each.role, decision) for each in fleet.scales for decision in each.decisions]
+    latest.sort(key=lambda pair: pair[1].at, reverse=True)
     lines = [
         f"  {decision.at.astimezone():%H:%M:%S} {role.value}: {decision.reason}"
-        for role, decision in told[:DECISIONS_SHOWN]
+        for role, decision in latest[:DECISIONS_SHOWN]
     ]
     return [table, *lines]
 
