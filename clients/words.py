@@ -44,7 +44,7 @@ CHINESE: Mapping[str, str] = {
     "(cut at the longest reply allowed)": "（已达到回复的长度上限）",
     # classify, and its files.
     "text {id}: {line}": "第 {id} 条：{line}",
-    "-o and --format csv are for a file of texts; stdout takes the rest": "-o 和 --format csv 只用于文件；其他结果写到标准输出",
+    "-o is for a file of texts; the answers to others go to stdout": "-o 只用于文件；其他结果写到标准输出",
     "line {line}: {problem}": "第 {line} 行：{problem}",
     "line 1: there is no column {column}, only {there}; --column names one": "第 1 行：没有列 {column}，只有 {there}；用 --column 指定",
     "line 1: two columns have the same name": "第 1 行：有两列同名",

@@ -47,6 +47,18 @@ async def test_a_refused_line_does_not_stop_the_rest(shell: Shell) -> None:
     assert done.exit_code == 2
 
 
+async def test_lines_and_arguments_can_come_out_as_a_table(shell: Shell) -> None:
+    head = "line,text,label,confidence,truncated,profile,profile_version,model,error"
+    rest = "0.98,False,sentiment,0123456789ab,scripted,"
+    done = await shell.run("classify", "-f", "csv", "-", stdin='太差了\n\n"好", a\n'.encode())
+    assert done.stdout.splitlines() == [head, f"1,太差了,负面,{rest}", f'3,"""好"", a",正面,{rest}']
+    one = await shell.run("classify", "-f", "csv", "好")
+    assert one.stdout.splitlines() == [head, f"1,好,正面,{rest}"]
+    refused = await shell.run("classify", "-o", "out.csv", "好")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "-o is for a file of texts" in refused.stderr
+
+
 async def test_json_is_one_object_a_line(shell: Shell) -> None:
     one = json.loads((await shell.run("classify", "--json", "好")).stdout)
     assert (one["label"], one["scores"][0]["score"], one["degraded"]) == ("正面", 0.99, False)
@@ -58,6 +70,10 @@ async def test_json_is_one_object_a_line(shell: Shell) -> None:
     assert (both["sentiment"]["label"], both["reply"]["text"]) == ("正面", "你好，世界")
     fleet = json.loads((await shell.run("status", "--json")).stdout)
     assert fleet["instances"][0]["phase"] == "hot"
+    drained = json.loads((await shell.run("fleet", "drain", "x", "--json")).stdout)
+    assert drained["phase"] == "draining"
+    profiles = (await shell.run("profiles", "list", "--json")).stdout.splitlines()
+    assert [json.loads(line)["kind"] for line in profiles] == ["classify", "chat"]
 
 
 @pytest.mark.parametrize(
