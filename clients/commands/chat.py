@@ -29,7 +29,7 @@ PROMPT = "> "
 
 def chat(
     text: Annotated[
-        str | None, typer.Argument(metavar="[TEXT]", help="What to say; without it, a dialogue.")
+        str | None, typer.Argument(metavar="TEXT", help="What to say; without it, a dialogue.")
     ] = None,
     address: options.Address = options.DEFAULT_ADDRESS,
     profile: options.Profile = None,

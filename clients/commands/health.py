@@ -14,6 +14,7 @@ from tidegate.clients.commands import options
 from tidegate.clients.commands.failure import ExitCode, say
 from tidegate.clients.commands.output import write, write_json
 from tidegate.clients.health import SERVING, ask_health
+from tidegate.clients.patience import LONGEST_S
 from tidegate.clients.words import told
 
 
@@ -32,7 +33,12 @@ def health(
     timeout: Annotated[
         float,
         typer.Option(
-            "--timeout", "-t", metavar="SECONDS", min=0.001, help="How long to wait for an answer."
+            "--timeout",
+            "-t",
+            metavar="SECONDS",
+            min=0.001,
+            max=LONGEST_S,
+            help="How long to wait for an answer.",
         ),
     ] = 3.0,
     as_json: options.Json = False,

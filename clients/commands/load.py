@@ -43,10 +43,11 @@ _DEADLINES_S = {Method.SENTIMENT: 10.0, Method.CHAT: 60.0, Method.JUDGE: 60.0}
 def load(
     address: options.Address = options.DEFAULT_ADDRESS,
     rate: Annotated[
-        float, typer.Option("--rate", "-r", min=0.001, help="Calls a second, Poisson.")
+        float, typer.Option("--rate", "-r", min=0.001, max=1e6, help="Calls a second, Poisson.")
     ] = 10.0,
     duration: Annotated[
-        float, typer.Option("--duration", "-d", metavar="SECONDS", min=0.1, help="For how long.")
+        float,
+        typer.Option("--duration", "-d", metavar="SECONDS", min=0.1, max=1e7, help="For how long."),
     ] = 30.0,
     steps: Annotated[
         str,

@@ -108,7 +108,7 @@ def up(
     extra = missing_extra(model)
     if extra is not None:
         hint = f'python -m pip install "{extra}"'
-        _refuse(told("what this needs is not installed: {hint}", hint=hint))
+        _refuse(told("the model server is not installed: {hint}", hint=hint))
     if consul not in {"auto", "off"} and not answers(consul):
         _refuse(told("no Consul answers at {url}", url=consul), ExitCode.UNAVAILABLE)
     page_is_missing = None if no_web else missing_web_extra()

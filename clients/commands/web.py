@@ -45,7 +45,7 @@ def web(
     extra = missing_web_extra()
     if extra is not None:
         hint = f'python -m pip install "{extra}"'
-        _tell(told("what this needs is not installed: {hint}", hint=hint))
+        _tell(told("the web page is not installed: {hint}", hint=hint))
         raise typer.Exit(ExitCode.FAILURE)
     from tidegate.clients.web.serving import serve
 

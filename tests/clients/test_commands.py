@@ -128,7 +128,16 @@ async def test_nobody_at_the_address_exits_with_4() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("classify",), ("nonsense",), ("chat", "--timeout", "0", "x"), ("--nonsense",)]
+    "arguments",
+    [
+        ("classify",),
+        ("nonsense",),
+        ("chat", "--timeout", "0", "x"),
+        ("classify", "--timeout", "inf", "x"),
+        ("health", "--timeout", "1e300"),
+        ("load", "--duration", "inf"),
+        ("--nonsense",),
+    ],
 )
 async def test_wrong_usage_exits_with_2(shell: Shell, arguments: tuple[str, ...]) -> None:
     done = await shell.run(*arguments)
