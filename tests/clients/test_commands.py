@@ -49,7 +49,7 @@ async def test_a_refused_line_does_not_stop_the_rest(shell: Shell) -> None:
 
 async def test_lines_and_arguments_can_come_out_as_a_table(shell: Shell) -> None:
     head = "line,text,label,confidence,truncated,profile,profile_version,model,error"
-    rest = "0.98,False,sentiment,0123456789ab,scripted,"
+    rest = "0.98,false,sentiment,0123456789ab,scripted,"
     done = await shell.run("classify", "-f", "csv", "-", stdin='太差了\n\n"好", a\n'.encode())
     assert done.stdout.splitlines() == [head, f"1,太差了,负面,{rest}", f'3,"""好"", a",正面,{rest}']
     one = await shell.run("classify", "-f", "csv", "好")
