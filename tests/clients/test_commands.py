@@ -294,6 +294,29 @@ async def test_a_terminal_shows_a_watched_status_as_tables(shell: Shell) -> None
     assert 0 < shown.find(b"warming") < shown.rfind(b"hot")
 
 
+async def test_a_terminal_waits_for_a_balancer_that_goes_away_and_a_pipe_ends(
+    shell: Shell, service: Service
+) -> None:
+    ours, theirs = pty.openpty()
+    loop, shown = asyncio.get_running_loop(), bytearray()
+    loop.add_reader(ours, lambda: shown.extend(os.read(ours, 65536)))
+    service.watches_lost = 1
+    try:
+        process = await shell.start("status", "--watch", stdout=theirs)
+        await eventually(lambda: b"the balancer is gone" in shown, within_s=20)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+        await eventually(lambda: shown.endswith(b"\x1b[?25h"))
+    finally:
+        loop.remove_reader(ours)
+        os.close(theirs)
+        os.close(ours)
+    lost = shown.rfind(b"the balancer is gone")
+    assert shown.find(b"discovery: static", lost) > lost
+    service.watches_lost = 1
+    piped = await shell.run("status", "--watch")
+    assert (piped.exit_code, len(piped.stdout.splitlines())) == (4, 2)
+
+
 async def test_a_watched_status_as_json_is_an_object_a_snapshot(shell: Shell) -> None:
     lines = (await shell.run("status", "--watch", "--json")).stdout.splitlines()
     phases = [json.loads(line)["instances"][0]["phase"] for line in lines]

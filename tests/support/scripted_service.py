@@ -115,6 +115,7 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
         self.leave_out_end = False
         self.warming_ms: int | None = None
         self.watched_to_no_end = False
+        self.watches_lost = 0
         self.scales: list[fleet_pb2.ScaleStatus] = []
         self.is_degrading = False
         self.is_hanging = True
@@ -250,6 +251,9 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
             status = self._status()
             status.instances[0].phase = phase
             yield status
+        if self.watches_lost:
+            self.watches_lost -= 1
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the balancer is gone")
         if self.watched_to_no_end:
             await asyncio.Event().wait()
 
