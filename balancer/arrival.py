@@ -4,7 +4,7 @@ A header can lower a call, never raise it: the lane comes from the method. What 
 as not said. Knows nothing about what becomes of the call.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
 from tidegate.balancer.core.call import Call, Lane
@@ -12,8 +12,11 @@ from tidegate.balancer.core.call import Call, Lane
 ACCEPT_DEGRADED_KEY = "tidegate-accept-degraded"
 CALLER_KEY = "tidegate-caller"
 CONVERSATION_KEY = "tidegate-conversation"
-ATTEMPTS_KEY = "grpc-previous-rpc-attempts"
+GRPC_ATTEMPTS_KEY = "grpc-previous-rpc-attempts"
 """Set by gRPC's own retry policy, and only on a retry."""
+ATTEMPTS_KEY = "tidegate-previous-attempts"
+"""Set by who retries by other means: gRPC keeps its own key to itself, and takes it from a program that sets it."""
+MOST_ATTEMPTS = 999
 
 
 def read_call(
@@ -39,8 +42,21 @@ def read_call(
         conversation=_digest(said.get(CONVERSATION_KEY)),
         size_bytes=size_bytes,
         caller=_digest(said.get(CALLER_KEY) or peer),
-        is_retried=ATTEMPTS_KEY in said,
+        is_retried=_previous_attempts(said) > 0,
     )
+
+
+def _previous_attempts(said: Mapping[str, str | bytes]) -> int:
+    """How often the call was sent before: the larger of what both keys say, MOST_ATTEMPTS at most."""
+    return max(_count(said.get(GRPC_ATTEMPTS_KEY)), _count(said.get(ATTEMPTS_KEY)))
+
+
+def _count(said: str | bytes | None) -> int:
+    """A whole number from 0 on, bounded; 0 for anything else."""
+    if not (isinstance(said, str) and said.isascii() and said.isdigit()):
+        return 0
+    digits = said.lstrip("0")
+    return MOST_ATTEMPTS if len(digits) > len(str(MOST_ATTEMPTS)) else int(digits or "0")
 
 
 def _digest(said: str | bytes | None) -> str:

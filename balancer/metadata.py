@@ -19,6 +19,7 @@ HOP_BY_HOP = frozenset(
         "keep-alive",
         "proxy-connection",
         "te",
+        "tidegate-previous-attempts",
         "trailer",
         "transfer-encoding",
         "upgrade",

@@ -15,6 +15,7 @@ from tidegate.clients.answers import (
     LabelScore,
     Reply,
     Usage,
+    Warming,
 )
 from tidegate.clients.async_client import AsyncClient
 from tidegate.clients.client import Client
@@ -39,7 +40,7 @@ from tidegate.clients.fleet import (
     ScaleStatus,
 )
 from tidegate.clients.inputs import Item, Sampling, Speaker, Turn
-from tidegate.clients.options import ChatOptions, ClassifyOptions, JudgeOptions
+from tidegate.clients.options import ChatOptions, ClassifyOptions, JudgeOptions, StreamOptions
 from tidegate.clients.profiles import ProfileInfo, ProfileKind
 from tidegate.clients.service_config import SERVICE_CONFIG
 from tidegate.clients.tls import Tls
@@ -79,9 +80,11 @@ __all__ = [
     "ScaleStatus",
     "ServerFailure",
     "Speaker",
+    "StreamOptions",
     "TidegateError",
     "Tls",
     "Turn",
     "Unavailable",
     "Usage",
+    "Warming",
 ]

@@ -5,7 +5,9 @@ Knows nothing about what any of them does.
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated
@@ -69,13 +71,25 @@ def tidegate(
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    # A stream that the shell has closed is as good as one that nobody uses.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     # A terminal that can't show a character gets a question mark, not a traceback.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    try:
-        app()
-    except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
+    exit_code: int | str | None = ExitCode.INTERRUPTED
+    with suppress(KeyboardInterrupt):
+        try:
+            app()
+        except SystemExit as ending:
+            exit_code = ending.code
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # Not by Python's own way out: a thread of gRPC's that is stopped on it may hold a lock that
+    # Python then waits for, and never gets.
+    os._exit(exit_code if isinstance(exit_code, int) else ExitCode.OK)
 
 
 if __name__ == "__main__":

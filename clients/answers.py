@@ -54,11 +54,15 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedItem:
-    """How one text of many ended: with a label, or with an error of its own."""
+    """How one text of many ended: with a label, or with an error of its own.
+
+    is_repeated: it was not asked for itself, the answer is that of an equal text before it.
+    """
 
     item_id: str
     text: str
     outcome: Classification | TidegateError
+    is_repeated: bool = False
 
 
 class FinishReason(str, Enum):
@@ -92,6 +96,16 @@ class DegradedReply(Reply):
 
     degraded: Literal[True]
     sentiment: Classification
+
+
+@dataclass(frozen=True, slots=True)
+class Warming:
+    """No instance is hot, and the call waits for the first, likely for so long; told before all else.
+
+    Only those hear it who ask with progress=True.
+    """
+
+    expected_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from collections.abc import (
     Iterable,
 )
 
-from tidegate.clients.answers import ClassifiedItem
+from tidegate.clients.answers import Classification, ClassifiedItem
 from tidegate.clients.bulk import AHEAD, named
 from tidegate.clients.inputs import Item
+from tidegate.clients.repeats import Repeats, key_of, repeated
 
 Answer = Callable[[Item], Awaitable[ClassifiedItem]]
 
@@ -76,3 +77,32 @@ async def _each(
         for item in items:
             yield item
             await room.acquire()
+
+
+def once(ask: Answer) -> Answer:
+    """Answers as `ask` does, but asks once for equal items: whoever comes meanwhile waits for the first.
+
+    Where that one fails, each of those asks for itself.
+    """
+    repeats: Repeats[asyncio.Event] = Repeats()
+
+    async def answer(item: Item) -> ClassifiedItem:
+        key = key_of(item)
+        known, asking = repeats.find(key), repeats.asking.get(key)
+        if known is None and asking is None:
+            repeats.asking[key] = asyncio.Event()
+        if known is None and asking is not None:
+            await asking.wait()
+            known = repeats.find(key)
+        if known is not None:
+            return repeated(item, known)
+        try:
+            outcome = await ask(item)
+            if isinstance(outcome.outcome, Classification):
+                repeats.keep(key, outcome.outcome)
+            return outcome
+        finally:
+            if asking is None:
+                repeats.asking.pop(key).set()
+
+    return answer

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from itertools import count
 from typing import TypeVar, cast
 
 import grpc
@@ -28,9 +29,12 @@ async def answer_of(
 ) -> _Response:
     """The one answer of a unary call; raises a TidegateError when no attempt brought one."""
 
+    previous = count()
+
     async def attempt() -> _Response:
+        metadata = terms.metadata_after(next(previous))
         try:
-            return await method(request, timeout=terms.patience.left_s(), metadata=terms.metadata)
+            return await method(request, timeout=terms.patience.left_s(), metadata=metadata)
         except grpc.aio.AioRpcError as error:
             raise error_of_call(error.code(), error.details(), error.trailing_metadata()) from error
 
@@ -47,10 +51,12 @@ async def messages_of(
     Closing the iterator cancels the call.
     """
     call: grpc.aio.UnaryStreamCall[_Request, _Response] | None = None
+    previous = count()
 
     async def attempt() -> _Response | None:
         nonlocal call
-        call = method(request, timeout=terms.patience.left_s(), metadata=terms.metadata)
+        metadata = terms.metadata_after(next(previous))
+        call = method(request, timeout=terms.patience.left_s(), metadata=metadata)
         return await next_message(call)
 
     try:

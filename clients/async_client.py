@@ -16,8 +16,15 @@ import grpc
 from typing_extensions import Self, Unpack
 
 from tidegate.clients import messages
-from tidegate.clients.answers import Classification, ClassifiedItem, Delta, End, Reply
-from tidegate.clients.async_bulk import in_order
+from tidegate.clients.answers import (
+    Classification,
+    ClassifiedItem,
+    Delta,
+    End,
+    Reply,
+    Warming,
+)
+from tidegate.clients.async_bulk import in_order, once
 from tidegate.clients.async_calls import answer_of, events_of, messages_of
 from tidegate.clients.bulk import CONCURRENCY, options_of
 from tidegate.clients.connection import DEFAULT_ADDRESS, Connection
@@ -31,6 +38,8 @@ from tidegate.clients.options import (
     ClassifyOptions,
     JudgeOptions,
     Judging,
+    Streaming,
+    StreamOptions,
     chosen,
 )
 from tidegate.clients.patience import checked_concurrency
@@ -122,7 +131,7 @@ class AsyncClient:
 
         At most `concurrency` calls are under way at once, and few more items are taken than that.
         Each item is a call of its own, with its own deadline and retries; one that fails has its
-        error as its outcome. Raised is only what `items` raises, after the outcomes of what came
+        error as its outcome. Equal items are asked once: of those that follow, is_repeated is True. Raised is only what `items` raises, after the outcomes of what came
         before it. Closing the iterator cancels what is under way.
         """
         given = chosen(Classifying, "classify_many", options)
@@ -136,7 +145,9 @@ class AsyncClient:
                 outcome = error
             return ClassifiedItem(item.item_id, item.text, outcome)
 
-        async with aclosing(in_order(answer, items, checked_concurrency(concurrency))) as events:
+        async with aclosing(
+            in_order(once(answer), items, checked_concurrency(concurrency))
+        ) as events:
             async for event in events:
                 yield event
 
@@ -154,28 +165,30 @@ class AsyncClient:
         return messages.reply(answer)
 
     async def stream_reply(
-        self, text_or_turns: str | Sequence[Turn], **options: Unpack[ChatOptions]
-    ) -> AsyncGenerator[Delta | End, None]:
+        self, text_or_turns: str | Sequence[Turn], **options: Unpack[StreamOptions]
+    ) -> AsyncGenerator[Warming | Delta | End, None]:
         """The reply as it is written: deltas, then one End (under load, a DegradedEnd).
 
-        Closing the iterator cancels the call; wrap it in contextlib.aclosing when you may leave
+        progress=True asks for one event more, before them: a Warming, while no instance is hot. Closing the iterator cancels the call; wrap it in contextlib.aclosing when you may leave
         the loop early.
         """
-        given = chosen(Chatting, "stream_reply", options)
+        given = chosen(Streaming, "stream_reply", options)
         fields = messages.chat_fields(text_or_turns, given)
         stream = messages_of(
             self._open().chat.StreamReply,
             chat_pb2.StreamReplyRequest(**fields),
             self._connection.terms(given.timeout_s, messages.chat_metadata(given)),
         )
-        events: AsyncGenerator[Delta | End, None] = events_of(stream, messages.stream_event)
+        events: AsyncGenerator[Warming | Delta | End, None] = events_of(
+            stream, messages.stream_event
+        )
         async with aclosing(events):
             async for event in events:
                 yield event
 
     async def judge_and_reply(
         self, text_or_turns: str | Sequence[Turn], **options: Unpack[JudgeOptions]
-    ) -> AsyncGenerator[Classification | Delta | End, None]:
+    ) -> AsyncGenerator[Warming | Classification | Delta | End, None]:
         """First the sentiment of the last user turn, then the reply's deltas, then one End.
 
         sentiment_profile names the profile that judges; the rest is as in `stream_reply`.
@@ -190,7 +203,9 @@ class AsyncClient:
             self._connection.terms(given.timeout_s, messages.chat_metadata(given)),
         )
         read = messages.JudgeEvents().read
-        events: AsyncGenerator[Classification | Delta | End, None] = events_of(stream, read)
+        events: AsyncGenerator[Warming | Classification | Delta | End, None] = events_of(
+            stream, read
+        )
         async with aclosing(events):
             async for event in events:
                 yield event

@@ -10,10 +10,11 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 
-from tidegate.clients.answers import ClassifiedItem
+from tidegate.clients.answers import Classification, ClassifiedItem
 from tidegate.clients.bulk import AHEAD, numbered
 from tidegate.clients.hangup import Hangup
 from tidegate.clients.inputs import Item
+from tidegate.clients.repeats import Repeats, key_of, repeated
 
 Answer = Callable[[Item, Hangup], ClassifiedItem]
 
@@ -57,3 +58,38 @@ def in_order(
         hangup.hang_up()
         room.release()
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def once(ask: Answer) -> Answer:
+    """Answers as `ask` does, but asks once for equal items: whoever comes meanwhile waits for the first.
+
+    Where that one fails, each of those asks for itself.
+    """
+    repeats: Repeats[threading.Event] = Repeats()
+    changing = threading.Lock()
+
+    def answer(item: Item, hangup: Hangup) -> ClassifiedItem:
+        key = key_of(item)
+        with changing:
+            known, asking = repeats.find(key), repeats.asking.get(key)
+            if known is None and asking is None:
+                repeats.asking[key] = threading.Event()
+        if known is None and asking is not None:
+            asking.wait()
+            with changing:
+                known = repeats.find(key)
+        if known is not None:
+            return repeated(item, known)
+        try:
+            outcome = ask(item, hangup)
+            if isinstance(outcome.outcome, Classification):
+                with changing:
+                    repeats.keep(key, outcome.outcome)
+            return outcome
+        finally:
+            if asking is None:
+                with changing:
+                    asked = repeats.asking.pop(key)
+                asked.set()
+
+    return answer

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from itertools import count
 from typing import Protocol, TypeVar, cast
 
 import grpc
@@ -44,8 +45,11 @@ def answer_of(
     An interrupt while it waits cancels the call, and so does another thread by `hangup`.
     """
 
+    previous = count()
+
     def attempt() -> _Response:
-        call = method.future(request, timeout=terms.patience.left_s(), metadata=terms.metadata)
+        metadata = terms.metadata_after(next(previous))
+        call = method.future(request, timeout=terms.patience.left_s(), metadata=metadata)
         hangup.begin(call)
         try:
             return call.result()
@@ -71,10 +75,12 @@ def messages_of(
     Closing the iterator, or an interrupt, cancels the call.
     """
     call: Incoming[_Response] | None = None
+    previous = count()
 
     def attempt() -> _Response | None:
         nonlocal call
-        call = method(request, timeout=terms.patience.left_s(), metadata=terms.metadata)
+        metadata = terms.metadata_after(next(previous))
+        call = method(request, timeout=terms.patience.left_s(), metadata=metadata)
         return next_message(call)
 
     try:

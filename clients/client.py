@@ -16,8 +16,15 @@ import grpc
 from typing_extensions import Self, Unpack
 
 from tidegate.clients import messages
-from tidegate.clients.answers import Classification, ClassifiedItem, Delta, End, Reply
-from tidegate.clients.blocking_bulk import in_order
+from tidegate.clients.answers import (
+    Classification,
+    ClassifiedItem,
+    Delta,
+    End,
+    Reply,
+    Warming,
+)
+from tidegate.clients.blocking_bulk import in_order, once
 from tidegate.clients.bulk import CONCURRENCY, options_of
 from tidegate.clients.calls import answer_of, events_of, messages_of
 from tidegate.clients.connection import DEFAULT_ADDRESS, Connection
@@ -32,6 +39,8 @@ from tidegate.clients.options import (
     ClassifyOptions,
     JudgeOptions,
     Judging,
+    Streaming,
+    StreamOptions,
     chosen,
 )
 from tidegate.clients.patience import checked_concurrency
@@ -126,7 +135,7 @@ class Client:
 
         At most `concurrency` calls are under way at once, and few more items are taken than that.
         Each item is a call of its own, with its own deadline and retries; one that fails has its
-        error as its outcome. Raised is only what `items` raises, after the outcomes of what came
+        error as its outcome. Equal items are asked once: of those that follow, is_repeated is True. Raised is only what `items` raises, after the outcomes of what came
         before it. Closing the iterator cancels what is under way.
         """
         given = chosen(Classifying, "classify_many", options)
@@ -140,7 +149,7 @@ class Client:
                 outcome = error
             return ClassifiedItem(item.item_id, item.text, outcome)
 
-        yield from in_order(answer, items, checked_concurrency(concurrency))
+        yield from in_order(once(answer), items, checked_concurrency(concurrency))
 
     def reply(self, text_or_turns: str | Sequence[Turn], **options: Unpack[ChatOptions]) -> Reply:
         """The whole reply at once; under load it may be a DegradedReply."""
@@ -155,26 +164,28 @@ class Client:
         return messages.reply(answer)
 
     def stream_reply(
-        self, text_or_turns: str | Sequence[Turn], **options: Unpack[ChatOptions]
-    ) -> Generator[Delta | End, None, None]:
+        self, text_or_turns: str | Sequence[Turn], **options: Unpack[StreamOptions]
+    ) -> Generator[Warming | Delta | End, None, None]:
         """The reply as it is written: deltas, then one End (under load, a DegradedEnd).
 
-        Closing the iterator cancels the call; wrap it in contextlib.closing when you may leave
+        progress=True asks for one event more, before them: a Warming, while no instance is hot. Closing the iterator cancels the call; wrap it in contextlib.closing when you may leave
         the loop early.
         """
-        given = chosen(Chatting, "stream_reply", options)
+        given = chosen(Streaming, "stream_reply", options)
         fields = messages.chat_fields(text_or_turns, given)
         stream = messages_of(
             self._open().chat.StreamReply,
             chat_pb2.StreamReplyRequest(**fields),
             self._connection.terms(given.timeout_s, messages.chat_metadata(given)),
         )
-        events: Generator[Delta | End, None, None] = events_of(stream, messages.stream_event)
+        events: Generator[Warming | Delta | End, None, None] = events_of(
+            stream, messages.stream_event
+        )
         yield from events
 
     def judge_and_reply(
         self, text_or_turns: str | Sequence[Turn], **options: Unpack[JudgeOptions]
-    ) -> Generator[Classification | Delta | End, None, None]:
+    ) -> Generator[Warming | Classification | Delta | End, None, None]:
         """First the sentiment of the last user turn, then the reply's deltas, then one End.
 
         sentiment_profile names the profile that judges; the rest is as in `stream_reply`.
@@ -189,7 +200,9 @@ class Client:
             self._connection.terms(given.timeout_s, messages.chat_metadata(given)),
         )
         read = messages.JudgeEvents().read
-        events: Generator[Classification | Delta | End, None, None] = events_of(stream, read)
+        events: Generator[Warming | Classification | Delta | End, None, None] = events_of(
+            stream, read
+        )
         yield from events
 
     def profiles(self, *, timeout_s: float | None = None) -> tuple[ProfileInfo, ...]:

@@ -22,6 +22,7 @@ from tidegate.clients.answers import (
     LabelScore,
     Reply,
     Usage,
+    Warming,
 )
 from tidegate.clients.errors import FieldViolation, InvalidInput, error_of_text
 from tidegate.clients.fleet import (
@@ -36,7 +37,7 @@ from tidegate.clients.fleet import (
     ScaleStatus,
 )
 from tidegate.clients.inputs import Turn
-from tidegate.clients.options import Chatting, Classifying
+from tidegate.clients.options import Chatting, Classifying, Streaming
 from tidegate.clients.patience import CallMetadata
 from tidegate.clients.profiles import ProfileInfo, ProfileKind
 from tidegate.v1 import chat_pb2, fleet_pb2, profile_pb2, sentiment_pb2, usage_pb2
@@ -114,6 +115,8 @@ def chat_metadata(options: Chatting) -> CallMetadata:
         metadata.append(("tidegate-conversation", name))
     if not options.accept_degraded:
         metadata.append(("tidegate-accept-degraded", "false"))
+    if isinstance(options, Streaming) and options.progress:
+        metadata.append(("tidegate-progress", "true"))
     return tuple(metadata)
 
 
@@ -147,22 +150,29 @@ def reply(message: chat_pb2.ReplyResponse) -> Reply:
     return Reply(*shared, False, message.truncated, None)
 
 
-def stream_event(message: chat_pb2.StreamReplyResponse) -> Delta | End | None:
+def stream_event(message: chat_pb2.StreamReplyResponse) -> Warming | Delta | End | None:
     """The event in a message; None for one that this release doesn't know."""
-    kind = message.WhichOneof("event")
-    if kind == "delta":
-        return Delta(message.delta)
-    return _end(message.end, message.end.sentiment) if kind == "end" else None
+    match message.WhichOneof("event"):
+        case "warming":
+            return _warming(message.warming)
+        case "delta":
+            return Delta(message.delta)
+        case "end":
+            return _end(message.end, message.end.sentiment)
+        case _:
+            return None
 
 
 def judge_event(
     message: chat_pb2.JudgeAndReplyResponse, judged: sentiment_pb2.ClassifyResponse | None = None
-) -> Classification | Delta | End | None:
+) -> Warming | Classification | Delta | End | None:
     """The event in a message; None for one that this release doesn't know.
 
     The end of a degraded reply says again what was `judged` first.
     """
     match message.WhichOneof("event"):
+        case "warming":
+            return _warming(message.warming)
         case "sentiment":
             return classification(message.sentiment)
         case "delta":
@@ -179,7 +189,9 @@ class JudgeEvents:
     def __init__(self) -> None:
         self._judged: sentiment_pb2.ClassifyResponse | None = None
 
-    def read(self, message: chat_pb2.JudgeAndReplyResponse) -> Classification | Delta | End | None:
+    def read(
+        self, message: chat_pb2.JudgeAndReplyResponse
+    ) -> Warming | Classification | Delta | End | None:
         """The event in the next message; None for one that this release doesn't know."""
         if message.HasField("sentiment"):
             self._judged = message.sentiment
@@ -294,6 +306,10 @@ def _end(message: chat_pb2.ReplyEnd, sentiment: sentiment_pb2.ClassifyResponse) 
     if message.degraded:
         return DegradedEnd(*shared, True, message.truncated, classification(sentiment))
     return End(*shared, False, message.truncated, None)
+
+
+def _warming(message: chat_pb2.Warming) -> Warming:
+    return Warming(message.expected_ms / 1000)
 
 
 def _usage(message: usage_pb2.Usage) -> Usage:

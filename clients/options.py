@@ -47,8 +47,17 @@ class ChatOptions(TypedDict, total=False):
     timeout_s: float | None
 
 
-class JudgeOptions(ChatOptions, total=False):
-    """What a chat may be given, and sentiment_profile: the profile that judges."""
+class StreamOptions(ChatOptions, total=False):
+    """What a chat may be given, and progress: while nothing is hot, the first event is a Warming.
+
+    A call that was told so and is refused after all is not tried again.
+    """
+
+    progress: bool
+
+
+class JudgeOptions(StreamOptions, total=False):
+    """What a streamed chat may be given, and sentiment_profile: the profile that judges."""
 
     sentiment_profile: str | None
 
@@ -75,7 +84,14 @@ class Chatting:
 
 
 @dataclass(frozen=True, slots=True)
-class Judging(Chatting):
+class Streaming(Chatting):
+    """The options of a streamed chat, each with its value."""
+
+    progress: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judging(Streaming):
     """The options of judging and replying, each with its value."""
 
     sentiment_profile: str | None = None

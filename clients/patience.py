@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 CallMetadata = tuple[tuple[str, str], ...]
 
+# Thirty years: gRPC takes what is much longer for a moment that has passed.
+LONGEST_S = 1e9
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -28,8 +31,10 @@ class Patience:
 
 def checked_timeout(timeout_s: float) -> float:
     """The same number; raises ValueError for one that no call can have as its time."""
-    if not (math.isfinite(timeout_s) and timeout_s > 0):
-        raise ValueError(f"timeout_s: {timeout_s} is not a number of seconds above 0")
+    if not (math.isfinite(timeout_s) and 0 < timeout_s <= LONGEST_S):
+        raise ValueError(
+            f"timeout_s: {timeout_s} is not a number of seconds above 0 and up to {LONGEST_S:g}"
+        )
     return timeout_s
 
 
@@ -54,3 +59,15 @@ class Terms:
     patience: Patience
     attempts: int
     metadata: CallMetadata = ()
+
+    def metadata_after(self, previous: int) -> CallMetadata:
+        """What is said beside the message when so many attempts were made before."""
+        return (*self.metadata, *attempts_metadata(previous))
+
+
+def attempts_metadata(previous: int) -> CallMetadata:
+    """Says that a call is sent again, so that a balancer can tell who retries; nothing for a first try.
+
+    gRPC has a key of its own for that, but may take it away from whoever is not its own retry policy.
+    """
+    return (("tidegate-previous-attempts", str(previous)),) if previous else ()

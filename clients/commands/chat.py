@@ -13,12 +13,13 @@ from typing import Annotated
 
 import typer
 
-from tidegate.clients.answers import DegradedEnd, Delta, End, FinishReason
+from tidegate.clients.answers import DegradedEnd, Delta, End, FinishReason, Warming
 from tidegate.clients.client import Client
 from tidegate.clients.commands import options
 from tidegate.clients.commands.connection import calling
 from tidegate.clients.commands.failure import line_of, say
 from tidegate.clients.commands.output import aside, fields_of, write, write_json
+from tidegate.clients.commands.waiting import say_warming
 from tidegate.clients.conversation import Conversation
 from tidegate.clients.errors import TidegateError
 from tidegate.clients.words import told
@@ -28,7 +29,7 @@ PROMPT = "> "
 
 def chat(
     text: Annotated[
-        str | None, typer.Argument(metavar="[TEXT]", help="What to say; without it, a dialogue.")
+        str | None, typer.Argument(metavar="TEXT", help="What to say; without it, a dialogue.")
     ] = None,
     address: options.Address = options.DEFAULT_ADDRESS,
     profile: options.Profile = None,
@@ -82,11 +83,14 @@ class _Asking:
             system_prompt=self.system_prompt,
             conversation_id=self.conversation.conversation_id,
             timeout_s=self.timeout_s,
+            progress=True,
         )
         try:
             with closing(events):
                 for event in events:
                     match event:
+                        case Warming():
+                            say_warming(event)
                         case Delta():
                             written.append(event.text)
                             write(event.text)

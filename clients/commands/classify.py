@@ -24,8 +24,12 @@ from tidegate.clients.commands.sheet import Output, classify_sheet, sheet_of
 from tidegate.clients.errors import TidegateError, Unavailable
 from tidegate.clients.inputs import Item
 from tidegate.clients.options import ClassifyOptions
-from tidegate.clients.sheets.records import SHAPE_OF_SUFFIX
+from tidegate.clients.sheets.answered import Form
+from tidegate.clients.sheets.records import SHAPE_OF_SUFFIX, Record, Shape
 from tidegate.clients.words import told
+
+# What a table of texts that come from no file looks like.
+_TABLE = Form(Shape.CSV, ("text",))
 
 # Many texts are no person's hurry: each is tried oftener than a single one.
 BULK_ATTEMPTS = 6
@@ -108,16 +112,16 @@ def classify(
         with calling(address, BULK_ATTEMPTS) as client:
             exit_code = classify_sheet(client, sheet, target, concurrency, given, address)
         raise typer.Exit(exit_code)
-    if output is not None or wanted is Format.CSV:
-        say(
-            f"tidegate: {told('-o and --format csv are for a file of texts; stdout takes the rest')}"
-        )
+    if output is not None:
+        say(f"tidegate: {told('-o is for a file of texts; the answers to others go to stdout')}")
         raise typer.Exit(ExitCode.INPUT)
     with calling(address) as client:
-        if len(texts) == 1 and texts != ["-"]:
+        if len(texts) == 1 and texts != ["-"] and wanted is not Format.CSV:
             _write_one(client.classify(texts[0], **given), wanted)
             return
         items = _lines() if texts == ["-"] else _arguments(texts)
+        if wanted is Format.CSV:
+            write(_TABLE.head().decode())
         exit_code = _classify_many(client, items, concurrency, given, wanted, address)
     raise typer.Exit(exit_code)
 
@@ -152,10 +156,14 @@ def _write_one(answer: Classification, wanted: Format | None) -> None:
 
 
 def _write_item(item: ClassifiedItem, answer: Classification, wanted: Format | None) -> None:
-    if wanted is Format.JSONL:
-        write_json({"item_id": item.item_id, "text": item.text, **fields_of(answer)})
-    else:
-        write(label_line(answer, item.text))
+    match wanted:
+        case Format.JSONL:
+            write_json({"item_id": item.item_id, "text": item.text, **fields_of(answer)})
+        case Format.CSV:
+            record = Record(int(item.item_id), item.text, {"text": item.text}, 0)
+            write((_TABLE.beginning(record) + _TABLE.ending(record, answer)).decode())
+        case _:
+            write(label_line(answer, item.text))
 
 
 def _arguments(texts: Iterable[str]) -> Iterator[Item]:
@@ -167,7 +175,10 @@ def _lines() -> Iterator[Item]:
     """The lines of stdin, named by their number. Bytes that are not UTF-8 spoil their own line
     only: they become half characters, which the client refuses by name.
     """
-    for number, raw in enumerate(sys.stdin.buffer, start=1):
+    # A reader of our own: a thread may still wait in it when the process ends, and Python, which closes
+    # sys.stdin then, would abort.
+    lines = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115
+    for number, raw in enumerate(lines, start=1):
         line = raw.decode("utf-8-sig" if number == 1 else "utf-8", errors="surrogateescape")
         if line.strip():
             yield Item(line.rstrip("\r\n"), str(number))

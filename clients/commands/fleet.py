@@ -14,6 +14,7 @@ from tidegate.clients.commands import options
 from tidegate.clients.commands.connection import calling
 from tidegate.clients.commands.output import fields_of, write, write_json
 from tidegate.clients.fleet import Role, ScaleStatus
+from tidegate.clients.words import told
 
 fleet = typer.Typer(
     name="fleet",
@@ -52,7 +53,13 @@ def drain(
         if as_json:
             write_json(fields_of(drained))
         else:
-            write(f"{drained.id}: {drained.phase.value}, {drained.in_flight} in flight\n")
+            line = told(
+                "{id}: {phase}, {count} in flight",
+                id=drained.id,
+                phase=drained.phase.value,
+                count=drained.in_flight,
+            )
+            write(f"{line}\n")
 
 
 @fleet.command(epilog=options.EPILOG)
@@ -94,5 +101,11 @@ def _tell(scale: ScaleStatus, as_json: bool) -> None:
     if as_json:
         write_json(fields_of(scale))
         return
-    pinned = f", pinned to {scale.pinned}" if scale.pinned else ""
-    write(f"{scale.role.value}: {scale.launched} of {scale.maximum} launched{pinned}\n")
+    line = told(
+        "{role}: {count} of {most} launched",
+        role=scale.role.value,
+        count=scale.launched,
+        most=scale.maximum,
+    )
+    pinned = told(", pinned to {count}", count=scale.pinned) if scale.pinned else ""
+    write(f"{line}{pinned}\n")

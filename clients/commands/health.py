@@ -10,16 +10,18 @@ from typing import Annotated
 import grpc
 import typer
 
+from tidegate.clients.commands import options
 from tidegate.clients.commands.failure import ExitCode, say
-from tidegate.clients.commands.options import DEFAULT_ADDRESS
-from tidegate.clients.commands.output import write
+from tidegate.clients.commands.output import write, write_json
 from tidegate.clients.health import SERVING, ask_health
+from tidegate.clients.patience import LONGEST_S
+from tidegate.clients.words import told
 
 
 def health(
     address: Annotated[
         str, typer.Argument(metavar="HOST:PORT", help="A server or a balancer.")
-    ] = DEFAULT_ADDRESS,
+    ] = options.DEFAULT_ADDRESS,
     service: Annotated[
         str,
         typer.Option(
@@ -31,9 +33,15 @@ def health(
     timeout: Annotated[
         float,
         typer.Option(
-            "--timeout", "-t", metavar="SECONDS", min=0.001, help="How long to wait for an answer."
+            "--timeout",
+            "-t",
+            metavar="SECONDS",
+            min=0.001,
+            max=LONGEST_S,
+            help="How long to wait for an answer.",
         ),
     ] = 3.0,
+    as_json: options.Json = False,
 ) -> None:
     """Exit with 0 while it serves and with 1 otherwise, as a container's health check expects.
 
@@ -44,10 +52,14 @@ def health(
         status = ask_health(address, service, timeout)
     except grpc.RpcError as error:
         words = " ".join(str(error.details()).split())
-        say(f"tidegate: nobody answers at {address} ({words})")
+        line = told("nobody answers at {address} ({words})", address=address, words=words)
+        say(f"tidegate: {line}")
         raise typer.Exit(ExitCode.FAILURE) from None
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
-    write(f"{status}\n")
+    if as_json:
+        write_json({"address": address, "service": service, "status": status})
+    else:
+        write(f"{status}\n")
     if status != SERVING:
         raise typer.Exit(ExitCode.FAILURE)

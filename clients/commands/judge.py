@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from tidegate.clients.answers import Classification, Delta, End
+from tidegate.clients.answers import Classification, Delta, End, Warming
 from tidegate.clients.commands import options
 from tidegate.clients.commands.connection import calling
 from tidegate.clients.commands.failure import say
 from tidegate.clients.commands.output import aside, fields_of, label_line, write, write_json
+from tidegate.clients.commands.waiting import say_warming
 from tidegate.clients.words import told
 
 
@@ -44,6 +45,7 @@ def judge(
             sentiment_profile=sentiment_profile,
             system_prompt=system_prompt,
             timeout_s=timeout,
+            progress=True,
         )
         if as_json:
             _write_at_once(events)
@@ -51,7 +53,7 @@ def judge(
             _write_as_it_comes(events)
 
 
-_Events = Generator[Classification | Delta | End, None, None]
+_Events = Generator[Warming | Classification | Delta | End, None, None]
 
 
 def _write_as_it_comes(events: _Events) -> None:
@@ -61,6 +63,8 @@ def _write_as_it_comes(events: _Events) -> None:
         with closing(events):
             for event in events:
                 match event:
+                    case Warming():
+                        say_warming(event)
                     case Classification():
                         write(label_line(event))
                     case Delta():
@@ -80,6 +84,8 @@ def _write_at_once(events: _Events) -> None:
     written: list[str] = []
     for event in events:
         match event:
+            case Warming():
+                say_warming(event)
             case Classification():
                 sentiment = fields_of(event)
             case Delta():

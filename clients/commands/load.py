@@ -25,7 +25,7 @@ from tidegate.clients.commands import options
 from tidegate.clients.commands.connection import calling, tls_paths, token
 from tidegate.clients.commands.failure import ExitCode, say
 from tidegate.clients.commands.output import PIPE_COLUMNS, write_json
-from tidegate.clients.errors import TidegateError
+from tidegate.clients.errors import ServerFailure, TidegateError
 from tidegate.clients.fleet import FleetStatus
 from tidegate.clients.load.plan import Method, Plan, Step
 from tidegate.clients.load.trace import TraceError, read_trace
@@ -43,10 +43,11 @@ _DEADLINES_S = {Method.SENTIMENT: 10.0, Method.CHAT: 60.0, Method.JUDGE: 60.0}
 def load(
     address: options.Address = options.DEFAULT_ADDRESS,
     rate: Annotated[
-        float, typer.Option("--rate", "-r", min=0.001, help="Calls a second, Poisson.")
+        float, typer.Option("--rate", "-r", min=0.001, max=1e6, help="Calls a second, Poisson.")
     ] = 10.0,
     duration: Annotated[
-        float, typer.Option("--duration", "-d", metavar="SECONDS", min=0.1, help="For how long.")
+        float,
+        typer.Option("--duration", "-d", metavar="SECONDS", min=0.1, max=1e7, help="For how long."),
     ] = 30.0,
     steps: Annotated[
         str,
@@ -134,16 +135,17 @@ def load(
             token(),
         )
         if not any(plan.shares.values()):
-            raise ValueError("--mix: one share at least is above 0")
+            raise ValueError(told("--mix: one share at least is above 0"))
         if min(plan.deadlines_s.values()) <= 0:
-            raise ValueError("--deadlines: each is above 0")
+            raise ValueError(told("--deadlines: each is above 0"))
     except (TraceError, ValueError, OSError) as error:
         _refuse(str(error), ExitCode.INPUT)
     with calling(address) as client:
-        before = _status(client)
+        # Nobody at the address: that is said at once, and not after the processes have waited for him.
+        before = _status(client, ServerFailure)
         with _shown(plan, as_json) as seen:
             outcome, is_whole = _put(plan, seen)
-        after = _status(client)
+        after = _status(client, TidegateError)
     _report(plan, outcome, before, after, as_json)
     if plot:
         _draw(outcome, plan, plot)
@@ -231,11 +233,11 @@ def _draw(outcome: Outcome, plan: Plan, path: Path) -> None:
         _refuse(f"--plot: {error}", ExitCode.FAILURE)
 
 
-def _status(client: Client) -> FleetStatus | None:
-    """What the balancer tells of itself; None from a server that is called without one."""
+def _status(client: Client, none_for: type[TidegateError]) -> FleetStatus | None:
+    """What the balancer tells of itself; None from a server that is called without one, which fails."""
     try:
         return client.status(timeout_s=5.0)
-    except TidegateError:
+    except none_for:
         return None
 
 
@@ -255,9 +257,13 @@ def _of_methods(said: str, option: str, otherwise: dict[Method, float]) -> dict[
             chosen[Method(name.strip())] = _number(option, value)
         except ValueError:
             methods = ", ".join(method.value for method in Method)
-            raise ValueError(
-                f"{option}: {part!r} is not METHOD=NUMBER; methods are {methods}"
-            ) from None
+            problem = told(
+                "{option}: {part} is not METHOD=NUMBER; methods are {methods}",
+                option=option,
+                part=repr(part),
+                methods=methods,
+            )
+            raise ValueError(problem) from None
     return chosen
 
 
@@ -267,14 +273,16 @@ def _number(option: str, said: str) -> float:
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and number >= 0):
-        raise ValueError(f"{option}: {said!r} is not a number from 0 on")
+        raise ValueError(
+            told("{option}: {said} is not a number from 0 on", option=option, said=repr(said))
+        )
     return number
 
 
 def _lines(path: Path) -> tuple[str, ...]:
     lines = tuple(filter(None, map(str.strip, path.read_text("utf-8-sig").splitlines())))
     if not lines:
-        raise ValueError(f"--texts: {path} is empty")
+        raise ValueError(f"--texts: {path}: {told('the file is empty')}")
     return lines
 
 

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from tidegate.clients.patience import LONGEST_S
+
 DEFAULT_ADDRESS = "localhost:50051"
 
 Address = Annotated[
@@ -37,6 +39,7 @@ Timeout = Annotated[
         "-t",
         metavar="SECONDS",
         min=0.001,
+        max=LONGEST_S,
         help="How long a call may take in all, waiting and retries included. [default: 60]",
     ),
 ]

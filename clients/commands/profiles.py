@@ -98,7 +98,7 @@ def try_profile(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The profile.")],
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT]...", help="What to try it on. [default: three of ours]"),
+        typer.Argument(metavar="TEXT", help="What to try it on. [default: three of ours]"),
     ] = None,
     address: options.Address = options.DEFAULT_ADDRESS,
     timeout: options.Timeout = None,

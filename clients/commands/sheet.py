@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from tidegate.clients.answers import Classification
+from tidegate.clients.answers import Classification, ClassifiedItem
 from tidegate.clients.client import Client
 from tidegate.clients.commands.failure import ExitCode, exit_code_of, line_of, say
 from tidegate.clients.commands.output import label_line, write
@@ -152,6 +152,7 @@ class _Course:
         self._put = put
         self._began_s = time.monotonic()
         self._done = 0
+        self._repeated = 0
         self.problems = had.problems
         console = Console(stderr=True, highlight=False, markup=False)
         self._bar = Progress(
@@ -173,14 +174,15 @@ class _Course:
         with self._bar:
             yield
 
-    def take(self, record: Record | Fault, outcome: Classification | TidegateError | None) -> None:
+    def take(self, record: Record | Fault, item: ClassifiedItem | None) -> None:
         """Put an outcome where it belongs, and say what is wrong with it."""
-        match outcome:
-            case Classification():
-                self._put(record, outcome)
-            case TidegateError():
-                self._put_problem(record, line_of(outcome, self.address))
-            case None:
+        match item:
+            case ClassifiedItem(outcome=Classification() as answer):
+                self._put(record, answer)
+                self._repeated += item.is_repeated
+            case ClassifiedItem(outcome=TidegateError() as error):
+                self._put_problem(record, line_of(error, self.address))
+            case _:
                 self._put_problem(record, record.problem if isinstance(record, Fault) else "")
         self._done += 1
         self._bar.update(self._task, completed=record.end, pace=self._pace())
@@ -205,7 +207,7 @@ class _Course:
 
     def summary(self) -> str:
         """What was done in this run, and of all how many have a problem."""
-        return told(
+        done = told(
             "{done} records in {seconds} s ({pace}), {problems} of {all} with a problem",
             done=self._done,
             seconds=f"{time.monotonic() - self._began_s:.1f}",
@@ -213,6 +215,9 @@ class _Course:
             problems=self.problems,
             all=self.had + self._done,
         )
+        if not self._repeated:
+            return done
+        return done + told("; {count} were equal to an earlier one", count=self._repeated)
 
     def _put_problem(self, record: Record | Fault, problem: str) -> None:
         self.problems += 1

@@ -6,7 +6,8 @@ Knows nothing about the wire.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Annotated
 
@@ -16,13 +17,19 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
+from tidegate.clients.client import Client
 from tidegate.clients.commands import options
 from tidegate.clients.commands.connection import calling
+from tidegate.clients.commands.failure import line_of
 from tidegate.clients.commands.output import PIPE_COLUMNS, fields_of, write, write_json
+from tidegate.clients.errors import Unavailable
 from tidegate.clients.fleet import FleetStatus, InstanceStatus, LaneStatus
 from tidegate.clients.words import told
 
 DECISIONS_SHOWN = 5
+
+# How soon a balancer that went away is asked again.
+AGAIN_S = 2.0
 
 
 def status(
@@ -41,12 +48,16 @@ def status(
     Where the balancer starts and stops instances: how many of each role, how long a start
     takes, and the last decisions with their reasons.
 
-    With --watch a terminal shows the tables as they change; a file or a pipe gets a line a change.
+    With --watch a terminal shows the tables as they change, and waits for a balancer that goes away; a file or a pipe gets a line a change, and the
+    end of the balancer is its end (4).
     """
     with calling(address) as client:
+        if watch and sys.stdout.isatty() and not as_json:
+            _follow(client, address, timeout)
+            return
         if watch:
             with closing(client.watch_status(timeout_s=timeout)) as snapshots:
-                _show(snapshots, address, as_json=as_json)
+                _show(snapshots, as_json=as_json)
             return
         fleet = client.status(timeout_s=timeout)
         if as_json:
@@ -55,15 +66,43 @@ def status(
         _console().print(_page(fleet, address))
 
 
-def _show(snapshots: Iterable[FleetStatus], address: str, *, as_json: bool) -> None:
+def _follow(client: Client, address: str, timeout_s: float | None) -> None:
+    """The tables as they change; what was there last, and why there is nothing newer, while nobody answers."""
+    page: Group | None = None
+    with Live(console=_console(), auto_refresh=False) as live:
+
+        def show(fleet: FleetStatus) -> None:
+            nonlocal page
+            page = _page(fleet, address)
+            live.update(page, refresh=True)
+
+        while (lost := _watched(client, timeout_s, show)) is not None:
+            if page is None:
+                raise lost
+            why = line_of(lost, address)
+            line = told("{why}; going on in {seconds} s", why=why, seconds=f"{AGAIN_S:.0f}")
+            live.update(Group(page, line), refresh=True)
+            time.sleep(AGAIN_S)
+
+
+def _watched(
+    client: Client, timeout_s: float | None, show: Callable[[FleetStatus], None]
+) -> Unavailable | None:
+    """Show each snapshot of one watch; what it was lost to, None when it came to its end."""
+    try:
+        with closing(client.watch_status(timeout_s=timeout_s)) as snapshots:
+            for fleet in snapshots:
+                show(fleet)
+    except Unavailable as error:
+        return error
+    return None
+
+
+def _show(snapshots: Iterable[FleetStatus], *, as_json: bool) -> None:
     """Each snapshot in its turn, until there are no more."""
     if as_json:
         for fleet in snapshots:
             write_json(fields_of(fleet))
-    elif sys.stdout.isatty():
-        with Live(console=_console(), auto_refresh=False) as live:
-            for fleet in snapshots:
-                live.update(_page(fleet, address), refresh=True)
     else:
         said = ""
         for fleet in snapshots:
@@ -157,9 +196,8 @@ def _scales(fleet: FleetStatus) -> list[Table | str]:
     """What is started and stopped, and the last decisions about it; nothing where nothing is."""
     if not fleet.scales:
         return []
-    table = Table(
-        *("scale", "launched", "minimum", "maximum", "pinned", "warm-up"), box=box.SIMPLE_HEAD
-    )
+    heads = ("scale", "launched", "minimum", "maximum", "pinned", "warm-up")
+    table = Table(*map(told, heads), box=box.SIMPLE_HEAD)
     for each in fleet.scales:
         table.add_row(
             each.role.value,
@@ -170,12 +208,15 @@ def _scales(fleet: FleetStatus) -> list[Table | str]:
             f"{each.warm_up_s:.1f} s",
         )
     if not fleet.is_leading:
-        return [table, "another balancer of this fleet starts and stops; it tells the decisions"]
-    told = [(each.role, decision) for each in fleet.scales for decision in each.decisions]
-    told.sort(key=lambda pair: pair[1].at, reverse=True)
+        return [
+            table,
+            told("another balancer of this fleet starts and stops; it tells the decisions"),
+        ]
+    latest = [(each.role, decision) for each in fleet.scales for decision in each.decisions]
+    latest.sort(key=lambda pair: pair[1].at, reverse=True)
     lines = [
         f"  {decision.at.astimezone():%H:%M:%S} {role.value}: {decision.reason}"
-        for role, decision in told[:DECISIONS_SHOWN]
+        for role, decision in latest[:DECISIONS_SHOWN]
     ]
     return [table, *lines]
 

@@ -35,6 +35,7 @@ from tidegate.clients.local.registry import (
     chosen,
 )
 from tidegate.clients.local.service import serve
+from tidegate.clients.words import told
 
 
 def up(
@@ -93,16 +94,23 @@ def up(
     leaves none of them behind.
     """
     if consul not in {"auto", "off"} and urlsplit(consul).scheme not in {"http", "https"}:
-        _refuse(f"--consul: {consul!r} is not auto, off or a URL", ExitCode.INPUT)
+        _refuse(
+            told("--consul: {said} is not auto, off or a URL", said=repr(consul)), ExitCode.INPUT
+        )
     if not is_free(port):
-        _refuse(f"port {port} is in use; --port takes another")
+        _refuse(told("port {port} is in use; {option} takes another", port=port, option="--port"))
     if web_port is not None and not is_free(web_port):
-        _refuse(f"port {web_port} is in use; --web-port takes another")
+        _refuse(
+            told(
+                "port {port} is in use; {option} takes another", port=web_port, option="--web-port"
+            )
+        )
     extra = missing_extra(model)
     if extra is not None:
-        _refuse(f'the model server is not installed: python -m pip install "{extra}"')
+        hint = f'python -m pip install "{extra}"'
+        _refuse(told("the model server is not installed: {hint}", hint=hint))
     if consul not in {"auto", "off"} and not answers(consul):
-        _refuse(f"no Consul answers at {consul}", ExitCode.UNAVAILABLE)
+        _refuse(told("no Consul answers at {url}", url=consul), ExitCode.UNAVAILABLE)
     page_is_missing = None if no_web else missing_web_extra()
     spare_1, spare_2, spare_3, spare_web, *server_ports = free_ports(4 + servers)
     if no_web or page_is_missing:
@@ -120,12 +128,16 @@ def up(
     )
     if cold and registry.url is None:
         _refuse(
-            f"--cold: servers that the balancer starts are found through Consul, and this is {registry.said}; "
-            "put a consul program on the PATH, or name one that runs with --consul URL"
+            told(
+                "--cold: servers that the balancer starts are found through Consul, and this is {registry}; "
+                "put a consul program on the PATH, or name one that runs with --consul URL",
+                registry=registry.said,
+            )
         )
     if page_is_missing:
-        _tell(f'without the web page: python -m pip install "{page_is_missing}" adds it')
-    _tell(f"instances are found through {registry.said}")
+        hint = f'python -m pip install "{page_is_missing}"'
+        _tell(told("without the web page: {hint} adds it", hint=hint))
+    _tell(told("instances are found through {registry}", registry=registry.said))
     # Records and logs of what the balancer starts: gone with the service.
     with TemporaryDirectory(prefix="tidegate-", ignore_cleanup_errors=True) as state:
         plan = Plan(
@@ -141,7 +153,7 @@ def up(
         exit_code = asyncio.run(
             serve(plan, registry, _tell, lambda took_s: _welcome(plan, registry, took_s))
         )
-    _tell("stopped")
+    _tell(told("stopped"))
     raise typer.Exit(exit_code)
 
 
@@ -151,23 +163,31 @@ def _welcome(plan: Plan, registry: Registry, took_s: float) -> None:
         "" if plan.balancer_port == int(default_port) else f" --address {host}:{plan.balancer_port}"
     )
     lines = [
-        f"Ready after {took_s:.0f} s.",
-        f"  balancer   {plan.balancer_address}",
-        *(f"  server     {address}" for address in plan.server_addresses),
-        *([f"  cold       {plan.cold} more, started when needed"] if plan.cold else []),
-        f"  instances  {registry.said}",
-        *([] if plan.web_port is None else [f"  web page   http://localhost:{plan.web_port}/"]),
+        told("Ready after {seconds} s.", seconds=f"{took_s:.0f}"),
+        told("  balancer   {address}", address=plan.balancer_address),
+        *(told("  server     {address}", address=address) for address in plan.server_addresses),
         *(
-            ["  SIMULATED  no model is loaded: labels and replies mean nothing"]
+            [told("  cold       {count} more, started when needed", count=plan.cold)]
+            if plan.cold
+            else []
+        ),
+        told("  instances  {registry}", registry=registry.said),
+        *(
+            []
+            if plan.web_port is None
+            else [told("  web page   {url}", url=f"http://localhost:{plan.web_port}/")]
+        ),
+        *(
+            [told("  SIMULATED  no model is loaded: labels and replies mean nothing")]
             if is_simulated(plan.model)
             else []
         ),
-        "Try, in another shell:",
+        told("Try, in another shell:"),
         f'  tidegate classify{elsewhere} "今天的实验终于成功了，太棒了！"',
         f'  tidegate judge{elsewhere} "等了两个星期才到，包装还破了。"',
         f"  tidegate chat{elsewhere}",
         f"  tidegate status{elsewhere}",
-        "Ctrl-C stops everything.",
+        told("Ctrl-C stops everything."),
     ]
     # A reader of stdout that has gone must not take the service down.
     try:

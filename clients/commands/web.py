@@ -13,6 +13,7 @@ import typer
 from tidegate.clients.commands import options
 from tidegate.clients.commands.failure import ExitCode, say
 from tidegate.clients.local.plan import DEFAULT_WEB_PORT, missing_web_extra
+from tidegate.clients.words import told
 
 
 def web(
@@ -43,7 +44,8 @@ def web(
     """
     extra = missing_web_extra()
     if extra is not None:
-        _tell(f'the web page is not installed: python -m pip install "{extra}"')
+        hint = f'python -m pip install "{extra}"'
+        _tell(told("the web page is not installed: {hint}", hint=hint))
         raise typer.Exit(ExitCode.FAILURE)
     from tidegate.clients.web.serving import serve
 
@@ -56,11 +58,18 @@ def web(
                 port,
                 allow_host or (),
                 _tell,
-                lambda taken: _tell(f"http://{shown}:{taken}/ shows the balancer at {address}"),
+                lambda taken: _tell(
+                    told(
+                        "{url} shows the balancer at {address}",
+                        url=f"http://{shown}:{taken}/",
+                        address=address,
+                    )
+                ),
             )
         )
     except OSError as error:
-        _tell(f"can't listen at {shown}:{port}: {error.strerror}; --port takes another")
+        where, why = f"{shown}:{port}", error.strerror
+        _tell(told("can't listen at {where}: {why}; --port takes another", where=where, why=why))
         raise typer.Exit(ExitCode.FAILURE) from None
 
 

@@ -40,7 +40,7 @@ def _call(path: Path, line: int, row: dict[str, str | None]) -> Recorded:
     try:
         return Recorded(
             at_s=_seconds("at_s", row.get("at_s") or ""),
-            method=None if method is None else Method(method),
+            method=None if method is None else _method(method),
             text=row.get("text") or None,
             deadline_s=_seconds("deadline_s", given) if (given := row.get("deadline_s")) else None,
         )
@@ -49,8 +49,27 @@ def _call(path: Path, line: int, row: dict[str, str | None]) -> Recorded:
         raise TraceError(f"{path}: {problem}") from None
 
 
+def _method(value: str) -> Method:
+    try:
+        return Method(value)
+    except ValueError:
+        methods = ", ".join(method.value for method in Method)
+        raise ValueError(
+            told("method: {value} is none of {methods}", value=repr(value), methods=methods)
+        ) from None
+
+
 def _seconds(column: str, value: str) -> float:
-    seconds = float(value)
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
     if not (math.isfinite(seconds) and seconds >= 0):
-        raise ValueError(f"{column}: {value} is not a number of seconds")
+        raise ValueError(
+            told(
+                "{column}: {value} is not a number of seconds from 0 on",
+                column=column,
+                value=repr(value),
+            )
+        )
     return seconds

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from tidegate.clients.local.child import Command, Output
 from tidegate.clients.local.ports import HOST
+from tidegate.clients.words import told
 
 DEFAULT_PORT = 8500
 DEFAULT_URL = f"http://{HOST}:{DEFAULT_PORT}"
@@ -49,19 +50,21 @@ def chosen(wish: str, found: Surroundings) -> Registry:
     memory only) if there is a binary, else does without.
     """
     if wish == "off":
-        return Registry(None, None, "a static list (--consul off)")
+        return Registry(None, None, told("a static list (--consul off)"))
     if wish != "auto":
-        return Registry(wish, None, f"Consul at {wish}")
+        return Registry(wish, None, told("Consul at {url}", url=wish))
     if found.consul_answers:
-        return Registry(DEFAULT_URL, None, f"the Consul that already answers at {DEFAULT_URL}")
+        return Registry(
+            DEFAULT_URL, None, told("the Consul that already answers at {url}", url=DEFAULT_URL)
+        )
     if found.consul_binary is None:
-        return Registry(None, None, "a static list (no consul program was found)")
+        return Registry(None, None, told("a static list (no consul program was found)"))
     server_port, serf_port, http_port = found.spare_ports
     if found.default_port_is_free:
         http_port = DEFAULT_PORT
     url = f"http://{HOST}:{http_port}"
     agent = _agent(found.consul_binary, http_port, server_port, serf_port)
-    return Registry(url, agent, f"a Consul dev agent at {url}, in memory only")
+    return Registry(url, agent, told("a Consul dev agent at {url}, in memory only", url=url))
 
 
 def answers(url: str) -> bool:

@@ -19,6 +19,7 @@ from tidegate.clients.local.plan import Plan
 from tidegate.clients.local.ports import is_free
 from tidegate.clients.local.registry import Registry, answers
 from tidegate.clients.local.supervisor import Supervisor
+from tidegate.clients.words import told
 
 Say = Callable[[str], None]
 
@@ -60,18 +61,18 @@ async def _serve(
         await supervisor.start(registry.agent)
         url = registry.url or ""
         # A blocking probe gets a thread: the agent may need a moment to answer.
-        ready = _until(lambda: asyncio.to_thread(answers, url), say, "Consul is starting")
+        ready = _until(lambda: asyncio.to_thread(answers, url), say, told("Consul is starting"))
         if not await _reached(ready, supervisor, stop, say):
             return _exit_code(stop)
     await supervisor.start(*plan.servers(registry.url))
     await supervisor.start(plan.balancer(registry.url))
     await supervisor.start(*plan.page())
-    say("loading the model; the first start also unpacks or downloads it")
+    say(told("loading the model; the first start also unpacks or downloads it"))
     async with AsyncClient(plan.balancer_address, timeout_s=2.0, attempts=1) as client:
-        hot = _until(lambda: _is_hot(client, plan), say, "the model is loading")
+        hot = _until(lambda: _is_hot(client, plan), say, told("the model is loading"))
         if not await _reached(hot, supervisor, stop, say):
             return _exit_code(stop)
-    page = _until(lambda: _listens(plan.web_port), say, "the web page is starting")
+    page = _until(lambda: _listens(plan.web_port), say, told("the web page is starting"))
     if not await _reached(page, supervisor, stop, say):
         return _exit_code(stop)
     on_ready(loop.time() - started_s)
@@ -116,7 +117,8 @@ async def _until(condition: Callable[[], Awaitable[bool]], say: Say, meanwhile: 
     while not await condition():
         if loop.time() - reminded_s >= _REMINDER_S:
             reminded_s = loop.time()
-            say(f"{meanwhile}, {reminded_s - started_s:.0f} s so far")
+            seconds = f"{reminded_s - started_s:.0f}"
+            say(told("{what}, {seconds} s so far", what=meanwhile, seconds=seconds))
         await asyncio.sleep(_POLL_S)
 
 
@@ -131,7 +133,7 @@ async def _reached(
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():
-            say("stopping; calls that are running may finish, a second Ctrl-C ends them")
+            say(told("stopping; calls that are running may finish, a second Ctrl-C ends them"))
             return False
         if dying.done():
             _say_death(dying.result(), say)
@@ -145,7 +147,8 @@ async def _reached(
 
 
 def _say_death(child: Child, say: Say) -> None:
-    say(f"{child.command.name} {child.how_it_ended()}; stopping the rest")
+    name, ending = child.command.name, child.how_it_ended()
+    say(told("{name} {ending}; stopping the rest", name=name, ending=ending))
     for line in child.last_words().splitlines():
         say(f"  {line}")
 

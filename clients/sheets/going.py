@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
-from tidegate.clients.answers import Classification
+from tidegate.clients.answers import ClassifiedItem
 from tidegate.clients.client import Client
 from tidegate.clients.errors import (
     DeadlineExceeded,
@@ -29,7 +29,7 @@ PAUSES = 5
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 30.0
 
-Take = Callable[[Record | Fault, "Classification | TidegateError | None"], None]
+Take = Callable[[Record | Fault, ClassifiedItem | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def go_through(
 ) -> None:
     """Have every record behind the first `done` answered, and hand each to `take`, in order.
 
-    A fault comes with None, a text that was refused with its error. What passes by itself (load, an
+    A fault comes with None. What passes by itself (load, an
     absent balancer, a deadline) is waited out by `pause` and tried again from there; when it doesn't
     pass within PAUSES, and for what is wrong with all records, the error is raised.
     """
@@ -59,11 +59,12 @@ def go_through(
         before = done
         failure: TidegateError | None = None
         with closing(_answered(client, islice(iter(records()), done, None), pace)) as answered:
-            for record, outcome in answered:
+            for record, item in answered:
+                outcome = None if item is None else item.outcome
                 if isinstance(outcome, TidegateError) and not _is_of_the_text(outcome):
                     failure = outcome
                     break
-                take(record, outcome)
+                take(record, item)
                 done += 1
         if failure is None:
             return
@@ -81,7 +82,7 @@ def pause_s(error: TidegateError, fruitless: int) -> float:
 
 def _answered(
     client: Client, records: Iterator[Record | Fault], pace: Pace
-) -> Generator[tuple[Record | Fault, Classification | TidegateError | None], None, None]:
+) -> Generator[tuple[Record | Fault, ClassifiedItem | None], None, None]:
     order: deque[Record | Fault] = deque()
 
     def items() -> Iterator[Item]:
@@ -95,7 +96,7 @@ def _answered(
         for outcome in outcomes:
             while isinstance(record := order.popleft(), Fault):
                 yield record, None
-            yield record, outcome.outcome
+            yield record, outcome
     for fault in order:
         yield fault, None
 

@@ -11,11 +11,12 @@ from types import TracebackType
 import grpc
 
 from tidegate.clients import messages
-from tidegate.clients.answers import Classification, Delta, End
+from tidegate.clients.answers import Classification, Delta, End, Warming
 from tidegate.clients.async_calls import next_message
 from tidegate.clients.channel import channel_options
 from tidegate.clients.errors import TidegateError, error_of_broken_stream
-from tidegate.clients.options import Chatting
+from tidegate.clients.options import Streaming
+from tidegate.clients.patience import attempts_metadata
 from tidegate.clients.web.asking import Asking
 from tidegate.clients.web.events import (
     Event,
@@ -25,6 +26,7 @@ from tidegate.clients.web.events import (
     error_event,
     fleet_event,
     label_event,
+    warming_event,
 )
 from tidegate.v1 import chat_pb2, fleet_pb2
 from tidegate.v1.chat_pb2_grpc import ChatStub
@@ -60,19 +62,23 @@ class Balancer:
     async def judge_and_reply(
         self, asking: Asking, time_s: float, caller: str, call_id: str
     ) -> AsyncGenerator[Event, None]:
-        """The label, the reply's pieces, then its end or an error, which is always the last."""
-        options = Chatting(
-            conversation_id=asking.conversation or None, accept_degraded=asking.accept_degraded
+        """The label, the reply's pieces, then its end or an error, which is always the last.
+
+        While nothing is hot, the first event is how long that is likely to last.
+        """
+        options = Streaming(
+            conversation_id=asking.conversation or None,
+            accept_degraded=asking.accept_degraded,
+            progress=True,
         )
         fields = messages.chat_fields(asking.as_turns(), options)
         metadata = [
             *messages.chat_metadata(options),
             ("tidegate-caller", caller),
             ("x-request-id", call_id),
+            # The balancer keeps room for who comes back as told.
+            *attempts_metadata(asking.attempt),
         ]
-        if asking.attempt:
-            # As gRPC's own retry policy says it: the balancer keeps room for who comes back as told.
-            metadata.append(("grpc-previous-rpc-attempts", str(asking.attempt)))
         call = self._chat.JudgeAndReply(
             chat_pb2.JudgeAndReplyRequest(**fields), timeout=time_s, metadata=tuple(metadata)
         )
@@ -80,6 +86,8 @@ class Balancer:
         try:
             while (message := await next_message(call)) is not None:
                 match messages.judge_event(message):
+                    case Warming() as warming:
+                        yield warming_event(warming)
                     case Classification() as label:
                         yield label_event(label)
                     case Delta() as delta:

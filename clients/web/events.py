@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tidegate.clients.answers import Classification, Delta, End
+from tidegate.clients.answers import Classification, Delta, End, Warming
 from tidegate.clients.errors import (
     DeadlineExceeded,
     InvalidInput,
@@ -38,6 +38,11 @@ class Event:
 def as_json(fields: Mapping[str, Any]) -> str:
     """On one line, as server-sent events must be; JSON escapes every line's end."""
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def warming_event(warming: Warming) -> Event:
+    """That nothing is hot yet, and how long that is likely to last."""
+    return Event("warming", asdict(warming))
 
 
 def label_event(answer: Classification) -> Event:

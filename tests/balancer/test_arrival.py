@@ -26,9 +26,33 @@ def test_the_deadline_is_converted_once():
     assert read(left_s=2.5).deadline_s == 102.5
 
 
-def test_a_call_that_grpc_sends_again_is_known_as_such():
-    assert read(("grpc-previous-rpc-attempts", "1")).is_retried
+@pytest.mark.parametrize("key", ["grpc-previous-rpc-attempts", "tidegate-previous-attempts"])
+@pytest.mark.parametrize(
+    ("value", "is_retried"),
+    [
+        ("1", True),
+        ("003", True),
+        ("9" * 5000, True),
+        ("0", False),
+        ("0" * 5000, False),
+        ("-1", False),
+        ("1.5", False),
+        ("１", False),
+        ("yes", False),
+        ("", False),
+        (b"\x01", False),
+    ],
+)
+def test_a_call_that_is_sent_again_is_known_by_either_key(key, value, is_retried):
+    assert read((key, value)).is_retried is is_retried
     assert not read().is_retried
+
+
+def test_of_two_keys_the_one_that_says_more_counts():
+    assert read(("tidegate-previous-attempts", "0"), ("grpc-previous-rpc-attempts", "2")).is_retried
+    assert read(
+        ("tidegate-previous-attempts", "2"), ("grpc-previous-rpc-attempts", "none")
+    ).is_retried
 
 
 def test_a_conversation_is_known_by_a_short_key_however_long_its_name():

@@ -29,6 +29,7 @@ OURS = [
     "tidegate-caller",
     "tidegate-conversation",
     "tidegate-mode",
+    "tidegate-previous-attempts",
     "tidegate-profile",
     "tidegate-system-prompt-bin",
     "tidegate-load-bin",
@@ -175,6 +176,8 @@ def test_whatever_our_own_keys_say_a_call_is_answered(metadata):
         (b"grpc-timeout", b"9" * 40 + b"S"),
         (b"grpc-timeout", b"0n"),
         (b"grpc-previous-rpc-attempts", b"\xff"),
+        (b"tidegate-previous-attempts", b"\xff"),
+        (b"tidegate-previous-attempts", b"9" * 5000),
     ],
     ids=repr,
 )

@@ -18,6 +18,7 @@ from support.waiting import eventually
 
 from tidegate.balancer.core.call import Lane
 from tidegate.balancer.core.instance import Role
+from tidegate.clients import AsyncClient, Warming
 from tidegate.v1 import chat_pb2, fleet_pb2, sentiment_pb2
 
 pytestmark = pytest.mark.consul
@@ -62,6 +63,12 @@ async def test_a_hundred_callers_at_once_from_zero_cause_one_start_and_are_answe
         first = await stream.read()
         assert first.WhichOneof("event") == "warming"
         assert 1000 < first.warming.expected_ms <= 4000
+        async with AsyncClient(f"127.0.0.1:{front.sidecar.port}") as client:
+            typed = client.stream_reply("你好", progress=True)
+            warming = await anext(typed)
+            assert isinstance(warming, Warming)
+            assert 1 < warming.expected_s <= 4
+            await typed.aclose()
         calls = [ask(front, 50) for _ in range(100)]
         answers = await asyncio.gather(*calls)
         assert len({each.text for each in answers}) == 1

@@ -29,6 +29,7 @@ from tidegate.clients import (
     Speaker,
     Turn,
     Unavailable,
+    Warming,
 )
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
@@ -222,6 +223,21 @@ async def test_a_stream_without_its_end_is_a_failure(client: AsyncClient, servic
             pass
 
 
+async def test_who_asks_is_told_of_a_warm_up_before_all_else(
+    client: AsyncClient, service: Service
+) -> None:
+    service.warming_ms = 8_500
+    events = [event async for event in client.stream_reply("你好", progress=True)]
+    assert (events[0], len(events)) == (Warming(8.5), 4)
+    judged = [event async for event in client.judge_and_reply("你好", progress=True)]
+    assert (judged[0], type(judged[1])) == (Warming(8.5), Classification)
+    assert isinstance(await anext(client.stream_reply("你好")), Delta)
+    with pytest.raises(
+        TypeError, match="reply\\(\\) got an unexpected keyword argument 'progress'"
+    ):
+        await client.reply("你好", progress=True)  # type: ignore[call-arg]
+
+
 async def test_leaving_a_stream_cancels_it_upstream(client: AsyncClient, service: Service) -> None:
     async with aclosing(client.stream_reply("hang")) as events:
         async for event in events:
@@ -284,9 +300,9 @@ async def test_many_items_never_run_far_ahead(client: AsyncClient, service: Serv
 
     async def items() -> AsyncIterator[str]:
         nonlocal taken
-        for _ in range(300):
+        for number in range(300):
             taken += 1
-            yield "好"
+            yield f"好{number}"
 
     answered = 0
     async for _ in client.classify_many(items(), concurrency=4):

@@ -75,6 +75,20 @@ async def test_what_is_wrong_is_named_by_its_line_and_the_rest_goes_on(
     ]
 
 
+async def test_equal_texts_of_a_file_are_asked_once_and_that_is_said(
+    shell: Shell, service: Service, tmp_path: Path
+) -> None:
+    path, out = tmp_path / "reviews.csv", tmp_path / "out.csv"
+    texts = ["好评", "好评", "太差了", "好评 ", "好评"] * 12
+    path.write_text("text,id\n" + "".join(f"{t},{n}\n" for n, t in enumerate(texts)), "utf-8")
+    done = await shell.run("classify", str(path), "-o", str(out))
+    assert done.exit_code == 0
+    assert "0 of 60 with a problem; 57 were equal to an earlier one" in done.stderr
+    assert len(service.seen) == 3
+    assert [row["text"] for row in rows(out)] == texts
+    assert [row["label"] for row in rows(out)] == ["正面", "正面", "负面", "正面", "正面"] * 12
+
+
 async def test_a_missing_column_is_said_before_anything_is_asked(
     shell: Shell, service: Service, reviews: Path
 ) -> None:
@@ -111,6 +125,33 @@ async def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(
     assert (await shell.run(*command)).exit_code == 0
     assert out.read_bytes() == whole
     assert len(service.seen) - asked == 15
+
+
+async def test_two_thousand_lines_keep_their_order_however_often_it_is_stopped(
+    shell: Shell, service: Service, tmp_path: Path
+) -> None:
+    path, out = tmp_path / "reviews.csv", tmp_path / "out.csv"
+    texts = [f"{'太差了' if n % 7 == 0 else '好'} {n}" for n in range(2_000)]
+    path.write_text("text\n" + "\n".join(texts) + "\n", "utf-8")
+    command = ("classify", str(path), "--column", "text", "-o", str(out))
+    for signal_number, goal in (
+        (signal.SIGINT, 300),
+        (signal.SIGKILL, 800),
+        (signal.SIGTERM, 1200),
+    ):
+        process = await shell.start(*command)
+        await eventually(lambda: out.exists() and out.read_bytes().count(b"\n") > goal, within_s=20)  # noqa: B023
+        process.send_signal(signal_number)
+        await asyncio.wait_for(process.wait(), 10)
+    done = await shell.run(*command)
+    assert done.exit_code == 0
+    assert re.search(r"1\d{3} records are there already", done.stderr)
+    assert [row["text"] for row in rows(out)] == texts
+    assert [row["label"] for row in rows(out)] == [
+        "负面" if n % 7 == 0 else "正面" for n in range(2_000)
+    ]
+    # What was under way when it was stopped is all that was asked twice.
+    assert len(service.seen) < 2_000 + 3 * 64
 
 
 async def test_an_output_of_another_input_is_never_overwritten_unasked(

@@ -21,6 +21,7 @@ from tidegate.clients import (
     Phase,
     ServerFailure,
     Unavailable,
+    Warming,
 )
 
 
@@ -39,6 +40,19 @@ async def test_every_method_answers_as_the_async_ones(client: Client) -> None:
         kinds = [type(event) for event in client.judge_and_reply("你好")]
         assert kinds == [Classification, Delta, Delta, End]
         assert client.status().instances[0].phase is Phase.HOT
+
+    await asyncio.to_thread(use)
+
+
+async def test_who_asks_is_told_of_a_warm_up_before_all_else(
+    client: Client, service: Service
+) -> None:
+    service.warming_ms = 8_500
+
+    def use() -> None:
+        assert next(client.stream_reply("你好", progress=True)) == Warming(8.5)
+        assert next(client.judge_and_reply("你好", progress=True)) == Warming(8.5)
+        assert next(client.stream_reply("你好")) == Delta("你好")
 
     await asyncio.to_thread(use)
 
@@ -107,9 +121,9 @@ async def test_many_items_never_run_far_ahead(client: Client, service: Service) 
 
     def items() -> Iterator[str]:
         nonlocal taken
-        for _ in range(300):
+        for number in range(300):
             taken += 1
-            yield "好"
+            yield f"好{number}"
 
     def use() -> int:
         answered = 0

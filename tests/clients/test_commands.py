@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import signal
+import sys
 
 import grpc
 import pytest
@@ -46,6 +47,18 @@ async def test_a_refused_line_does_not_stop_the_rest(shell: Shell) -> None:
     assert done.exit_code == 2
 
 
+async def test_lines_and_arguments_can_come_out_as_a_table(shell: Shell) -> None:
+    head = "line,text,label,confidence,truncated,profile,profile_version,model,error"
+    rest = "0.98,false,sentiment,0123456789ab,scripted,"
+    done = await shell.run("classify", "-f", "csv", "-", stdin='太差了\n\n"好", a\n'.encode())
+    assert done.stdout.splitlines() == [head, f"1,太差了,负面,{rest}", f'3,"""好"", a",正面,{rest}']
+    one = await shell.run("classify", "-f", "csv", "好")
+    assert one.stdout.splitlines() == [head, f"1,好,正面,{rest}"]
+    refused = await shell.run("classify", "-o", "out.csv", "好")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "-o is for a file of texts" in refused.stderr
+
+
 async def test_json_is_one_object_a_line(shell: Shell) -> None:
     one = json.loads((await shell.run("classify", "--json", "好")).stdout)
     assert (one["label"], one["scores"][0]["score"], one["degraded"]) == ("正面", 0.99, False)
@@ -57,6 +70,10 @@ async def test_json_is_one_object_a_line(shell: Shell) -> None:
     assert (both["sentiment"]["label"], both["reply"]["text"]) == ("正面", "你好，世界")
     fleet = json.loads((await shell.run("status", "--json")).stdout)
     assert fleet["instances"][0]["phase"] == "hot"
+    drained = json.loads((await shell.run("fleet", "drain", "x", "--json")).stdout)
+    assert drained["phase"] == "draining"
+    profiles = (await shell.run("profiles", "list", "--json")).stdout.splitlines()
+    assert [json.loads(line)["kind"] for line in profiles] == ["classify", "chat"]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +128,16 @@ async def test_nobody_at_the_address_exits_with_4() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("classify",), ("nonsense",), ("chat", "--timeout", "0", "x"), ("--nonsense",)]
+    "arguments",
+    [
+        ("classify",),
+        ("nonsense",),
+        ("chat", "--timeout", "0", "x"),
+        ("classify", "--timeout", "inf", "x"),
+        ("health", "--timeout", "1e300"),
+        ("load", "--duration", "inf"),
+        ("--nonsense",),
+    ],
 )
 async def test_wrong_usage_exits_with_2(shell: Shell, arguments: tuple[str, ...]) -> None:
     done = await shell.run(*arguments)
@@ -154,6 +180,22 @@ async def test_a_reply_is_written_as_it_comes_and_ctrl_c_cancels_it(
     _, err = await asyncio.wait_for(process.communicate(), 10)
     assert (process.returncode, err) == (130, b"")
     await asyncio.wait_for(service.cancelled.wait(), 5)
+
+
+@pytest.mark.parametrize("command", ["chat", "judge"])
+async def test_a_person_is_told_how_long_the_warm_up_takes(
+    shell: Shell, service: Service, command: str
+) -> None:
+    service.warming_ms = 8_200
+    service.warm.clear()
+    process = await shell.start(command, "你好")
+    assert process.stderr is not None
+    said = await asyncio.wait_for(process.stderr.readline(), 20)
+    assert said == b"(warming up, about 9 s)\n"
+    service.warm.set()
+    out, err = await asyncio.wait_for(process.communicate(), 20)
+    assert out.decode().endswith("你好，世界\n")
+    assert (process.returncode, err) == (0, b"")
 
 
 async def test_ctrl_c_ends_a_call_that_waits(shell: Shell, service: Service) -> None:
@@ -252,6 +294,29 @@ async def test_a_terminal_shows_a_watched_status_as_tables(shell: Shell) -> None
     assert 0 < shown.find(b"warming") < shown.rfind(b"hot")
 
 
+async def test_a_terminal_waits_for_a_balancer_that_goes_away_and_a_pipe_ends(
+    shell: Shell, service: Service
+) -> None:
+    ours, theirs = pty.openpty()
+    loop, shown = asyncio.get_running_loop(), bytearray()
+    loop.add_reader(ours, lambda: shown.extend(os.read(ours, 65536)))
+    service.watches_lost = 1
+    try:
+        process = await shell.start("status", "--watch", stdout=theirs)
+        await eventually(lambda: b"the balancer is gone" in shown, within_s=20)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+        await eventually(lambda: shown.endswith(b"\x1b[?25h"))
+    finally:
+        loop.remove_reader(ours)
+        os.close(theirs)
+        os.close(ours)
+    lost = shown.rfind(b"the balancer is gone")
+    assert shown.find(b"discovery: static", lost) > lost
+    service.watches_lost = 1
+    piped = await shell.run("status", "--watch")
+    assert (piped.exit_code, len(piped.stdout.splitlines())) == (4, 2)
+
+
 async def test_a_watched_status_as_json_is_an_object_a_snapshot(shell: Shell) -> None:
     lines = (await shell.run("status", "--watch", "--json")).stdout.splitlines()
     phases = [json.loads(line)["instances"][0]["phase"] for line in lines]
@@ -282,13 +347,43 @@ async def test_a_reader_that_leaves_gets_no_traceback(shell: Shell) -> None:
     assert process.stdout is not None
     process.stdin.write("好\n".encode() * 20)
     await process.stdin.drain()
-    await asyncio.wait_for(process.stdout.readline(), 10)
+    await asyncio.wait_for(process.stdout.readline(), 20)
     process.stdout._transport.close()  # type: ignore[attr-defined]
+    # It is still waiting for more of stdin when it notices.
     process.stdin.write("好\n".encode() * 20_000)
-    process.stdin.close()
     assert process.stderr is not None
     assert await asyncio.wait_for(process.stderr.read(), 20) == b""
-    await asyncio.wait_for(process.wait(), 10)
+    assert await asyncio.wait_for(process.wait(), 10) == 1
+
+
+async def test_ctrl_c_while_it_waits_for_stdin_leaves_nothing_but_its_exit_code(
+    shell: Shell,
+) -> None:
+    processes = [await shell.start("classify", "-") for _ in range(4)]
+    for process in processes:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("好\n".encode())
+        await process.stdin.drain()
+    for process in processes:
+        # Answered, and waiting for the next line.
+        await asyncio.wait_for(process.stdout.readline(), 20)  # type: ignore[union-attr]
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.stderr.read(), 20) == b""  # type: ignore[union-attr]
+        assert await asyncio.wait_for(process.wait(), 10) == 130
+
+
+async def test_streams_that_are_closed_get_no_traceback(shell: Shell) -> None:
+    for closed in ("<&-", ">&-", "2>&-"):
+        words = f"{sys.executable} -m tidegate.clients classify - {closed}"
+        process = await asyncio.create_subprocess_shell(
+            words if closed == "<&-" else f"echo 好 | {words}",
+            env={**os.environ, "TIDEGATE_ADDRESS": shell.address},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await asyncio.wait_for(process.communicate(), 20)
+        assert (process.returncode, said) == (0, b""), closed
 
 
 def test_a_shell_can_complete_the_commands() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -27,6 +28,15 @@ async def test_who_warms_up_or_drains_is_not(instance: PlayedInstance) -> None:
     done = await Shell("").run("health", instance.address)
 
     assert (done.exit_code, done.stdout) == (1, "NOT_SERVING\n")
+
+
+async def test_a_program_reads_the_health_as_json(instance: PlayedInstance) -> None:
+    done = await Shell("").run("health", instance.address, "--json")
+    assert json.loads(done.stdout) == {
+        "address": instance.address,
+        "service": "",
+        "status": "SERVING",
+    }
 
 
 async def test_a_service_that_is_not_there_is_not_healthy(instance: PlayedInstance) -> None:

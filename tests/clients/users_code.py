@@ -14,6 +14,7 @@ from tidegate.clients import (
     Sampling,
     TidegateError,
     Tls,
+    Warming,
 )
 
 
@@ -26,7 +27,8 @@ def blocking(texts: list[str]) -> list[str]:
         client.reply("好", timeout_s="5")  # type: ignore[arg-type]
         client.classify("好", sampling=None)  # type: ignore[call-arg]
         client.stream_reply("好", sentiment_profile="x")  # type: ignore[call-arg]
-        client.judge_and_reply("好", sentiment_profile="x")
+        client.judge_and_reply("好", sentiment_profile="x", progress=True)
+        client.reply("好", progress=True)  # type: ignore[call-arg]
         for item in client.classify_many(texts, concurrency=4, profile="shop"):
             if isinstance(item.outcome, TidegateError):
                 assert_type(item.outcome.retry_after_s, float | None)
@@ -43,9 +45,9 @@ async def on_asyncio() -> None:
     async with AsyncClient() as client:
         try:
             async for event in client.stream_reply("好"):
-                assert_type(event, Delta | End)
+                assert_type(event, Warming | Delta | End)
             async for judged in client.judge_and_reply("好"):
-                assert_type(judged, Classification | Delta | End)
+                assert_type(judged, Warming | Classification | Delta | End)
         except Overloaded as shed:
             assert_type(shed.retry_after_s, float | None)
         label: str = client.classify("好").label  # type: ignore[attr-defined]

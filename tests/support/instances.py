@@ -190,6 +190,15 @@ class _Chat(chat_pb2_grpc.ChatServicer):
             yield chat_pb2.StreamReplyResponse(delta=word)
         yield chat_pb2.StreamReplyResponse(end=chat_pb2.ReplyEnd(model=self._instance.id))
 
+    async def JudgeAndReply(  # noqa: N802
+        self, request: chat_pb2.JudgeAndReplyRequest, context: Context
+    ) -> AsyncIterator[chat_pb2.JudgeAndReplyResponse]:
+        await self._instance.serve(context)
+        yield chat_pb2.JudgeAndReplyResponse(
+            sentiment=sentiment_pb2.ClassifyResponse(label="positive")
+        )
+        yield chat_pb2.JudgeAndReplyResponse(end=chat_pb2.ReplyEnd(model=self._instance.id))
+
 
 class _Load(instance_pb2_grpc.InstanceServicer):
     def __init__(self, instance: PlayedInstance) -> None:

@@ -104,7 +104,8 @@ def ended(is_degraded: bool = False) -> chat_pb2.ReplyEnd:
 class Service(SentimentServicer, ChatServicer, FleetServicer):
     """Answers well, unless `refusals` holds a status for the next call.
 
-    A classified text "bad" is refused, and "slow" takes a while. A text "hang" is answered by
+    A classified text "bad" is refused, and "slow" takes a while, on a slow machine longer: until another
+    call has been under way beside it (2 s at most). A text "hang" is answered by
     its first message and then by nothing until the caller goes, which sets `cancelled`.
     """
 
@@ -113,10 +114,14 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
         self.refusals: deque[Refusal] = deque()
         self.refuse_after_first: Refusal | None = None
         self.leave_out_end = False
+        self.warming_ms: int | None = None
         self.watched_to_no_end = False
+        self.watches_lost = 0
         self.scales: list[fleet_pb2.ScaleStatus] = []
         self.is_degrading = False
         self.is_hanging = True
+        self.warm = asyncio.Event()
+        self.warm.set()
         self.hanging = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.deltas = ["你好", "，世界"]
@@ -159,6 +164,10 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "text: is bad")
         if request.text == "slow":
             await asyncio.sleep(0.2)
+            for _ in range(40):
+                if self.most_under_way > 1:
+                    break
+                await asyncio.sleep(0.05)
         return classified("负面" if "差" in request.text else "正面")
 
     async def Reply(self, request, context):  # noqa: N802
@@ -177,6 +186,11 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
 
     async def StreamReply(self, request, context):  # noqa: N802
         await self._arrive("StreamReply", request, context)
+        if self._tells_of_warming():
+            yield chat_pb2.StreamReplyResponse(
+                warming=chat_pb2.Warming(expected_ms=self.warming_ms)
+            )
+            await self._warm()
         text = request.text or request.turns[-1].content
         async for delta in self._write(text, context):
             yield chat_pb2.StreamReplyResponse(delta=delta)
@@ -188,12 +202,24 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
 
     async def JudgeAndReply(self, request, context):  # noqa: N802
         await self._arrive("JudgeAndReply", request, context)
+        if self._tells_of_warming():
+            warming = chat_pb2.Warming(expected_ms=self.warming_ms)
+            yield chat_pb2.JudgeAndReplyResponse(warming=warming)
+            await self._warm()
         yield chat_pb2.JudgeAndReplyResponse(sentiment=classified())
         text = request.text or request.turns[-1].content
         async for delta in self._write(text, context):
             yield chat_pb2.JudgeAndReplyResponse(delta=delta)
         if not self.leave_out_end:
             yield chat_pb2.JudgeAndReplyResponse(end=ended(self.is_degrading))
+
+    def _tells_of_warming(self) -> bool:
+        """As a balancer does: while nothing is hot, and to those who ask."""
+        asked = self.seen[-1].metadata.get("tidegate-progress") == "true"
+        return asked and self.warming_ms is not None
+
+    async def _warm(self) -> None:
+        await self.warm.wait()
 
     async def _write(self, text: str, context: grpc.aio.ServicerContext) -> AsyncIterator[str]:
         for delta in self.deltas:
@@ -230,6 +256,9 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
             status = self._status()
             status.instances[0].phase = phase
             yield status
+        if self.watches_lost:
+            self.watches_lost -= 1
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the balancer is gone")
         if self.watched_to_no_end:
             await asyncio.Event().wait()
 

@@ -30,11 +30,11 @@ export class ExchangeView {
   /** Shows the exchange as it is now. */
   draw() {
     const { state, label, reply, end } = this.exchange;
-    set(this.node, { "data-state": state, "aria-busy": String(["waiting", "labelled", "writing"].includes(state)) });
+    set(this.node, { "data-state": state, "aria-busy": String(["waiting", "warming", "labelled", "writing"].includes(state)) });
     say(this.node.firstChild, t("asked"));
     this.#drawLabel(label);
-    set(this.waiting, { hidden: !["waiting", "labelled"].includes(state) });
-    say(this.waiting.lastChild, t("thinking"));
+    set(this.waiting, { hidden: !["waiting", "warming", "labelled"].includes(state) });
+    if (state !== "warming") say(this.waiting.lastChild, t("thinking"));
     set(this.reply, { hidden: !reply && state !== "done" });
     // Appending is cheap; a reply that was begun anew is not a longer one.
     if (reply.startsWith(this.text.data)) this.text.appendData(reply.slice(this.text.length));
@@ -50,6 +50,11 @@ export class ExchangeView {
     if (elapsedS >= 1) parts.push(t("waited", { value: number(elapsedS) }));
     if (elapsedS >= 1 && lane?.depth > 1) parts.push(t("ahead", { count: lane.depth - 1, value: number(lane.wait_s, 1) }));
     say(this.waiting.lastChild, parts.join(" · "));
+  }
+
+  /** Says that nothing is hot yet, and for how long that is likely to last. */
+  drawWarming(leftS) {
+    say(this.waiting.lastChild, leftS > 0 ? t("warmingSoon", { value: number(Math.ceil(leftS)) }) : t("warmingLate"));
   }
 
   /** Counts down to the next try. */

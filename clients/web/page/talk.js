@@ -132,7 +132,12 @@ export class Talk {
     });
     for await (const [name, fields] of events) {
       if (this.#running !== running) return null;
-      if (name === "sentiment") {
+      if (name === "warming") {
+        exchange.state = "warming";
+        running.readyMs = performance.now() + fields.expected_s * 1000;
+        this.#tick();
+        this.#announce(t("warmingSoon", { value: number(Math.ceil(fields.expected_s)) }));
+      } else if (name === "sentiment") {
         Object.assign(exchange, { label: fields, labelS: elapsedS(), state: "labelled" });
         this.#announce(`${t("label")}: ${fields.label} ${faceOf(fields.label)}`);
       } else if (name === "delta") {
@@ -183,7 +188,9 @@ export class Talk {
     const { exchange } = running;
     const view = this.#views.get(exchange);
     const now = performance.now();
-    if (exchange.state === "waiting") {
+    if (exchange.state === "warming") {
+      view.drawWarming((running.readyMs - now) / 1000);
+    } else if (exchange.state === "waiting") {
       view.drawWait((now - running.startedMs) / 1000, this.#watch.fleet?.lanes.find((each) => each.lane === "chat"));
     } else if (exchange.state === "refused") {
       view.drawCountdown((running.dueMs - now) / 1000, exchange.attempt + 1, mostTries);

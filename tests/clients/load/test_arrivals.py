@@ -53,9 +53,9 @@ def test_a_trace_is_dealt_out_and_made_as_recorded(tmp_path: Path) -> None:
     ("content", "said"),
     [
         ("time\n1\n", "line 1: there is no column at_s"),
-        ("at_s\n1\nsoon\n", "line 3: could not convert string to float: 'soon'"),
-        ("at_s\n-1\n", "line 2: at_s: -1 is not a number of seconds"),
-        ("at_s,method\n1,dance\n", "line 2: 'dance' is not a valid Method"),
+        ("at_s\n1\nsoon\n", "line 3: at_s: 'soon' is not a number of seconds from 0 on"),
+        ("at_s\n-1\n", "line 2: at_s: '-1' is not a number of seconds"),
+        ("at_s,method\n1,dance\n", "line 2: method: 'dance' is none of sentiment, chat, judge"),
         ("at_s\n", "the file is empty"),
     ],
 )

@@ -93,6 +93,20 @@ async def test_a_megabyte_is_refused_before_it_is_sent(site: Site, browser: Brow
         assert [seen.method for seen in site.service.seen if seen.method != "WatchStatus"] == []
 
 
+async def test_a_warm_up_is_counted_down_and_then_answered(site: Site, browser: Browser) -> None:
+    site.service.warming_ms = 8_200
+    site.service.warm.clear()
+    async with opened(browser, site.url) as page:
+        await ask(page, "你好")
+        exchange = page.locator(".exchange")
+        await expect(exchange).to_have_attribute("data-state", "warming")
+        await expect(page.locator(".thinking")).to_contain_text("正在预热，约 9 秒后开始")
+        await expect(page.locator(".thinking")).to_contain_text("约 8 秒后")
+        site.service.warm.set()
+        await expect(exchange).to_have_attribute("data-state", "done")
+        await expect(page.locator(".thinking")).to_be_hidden()
+
+
 async def test_a_stream_that_breaks_keeps_what_came_and_can_be_asked_again(
     site: Site, browser: Browser
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from tidegate.clients.web.assets import FOLDER, assets
 
@@ -31,6 +32,13 @@ def test_no_file_makes_markup_or_code_of_text() -> None:
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", text
         ), name
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", TEXT["index.html"])
+
+
+def test_every_reason_of_the_contract_has_words() -> None:
+    contract = (Path(__file__).parents[3] / "docs" / "contract.md").read_text("utf-8")
+    reasons = set(re.findall(r"^\| `([A-Z_]+)` \| `[A-Z_]+` \|", contract, re.MULTILINE))
+    assert len(reasons) >= 11
+    assert reasons <= set(re.findall(r"(\w+): \"", TEXT["words.js"]))
 
 
 def test_both_languages_say_the_same_things() -> None:
