@@ -17,7 +17,7 @@ import consul
 import requests
 import structlog
 
-from tidegate.balancer.consul_http import ConsulHttp
+from tidegate.balancer.consul_http import ConsulAccess, ConsulHttp
 from tidegate.balancer.core.call import QUEUES, Lane
 from tidegate.balancer.core.instance import Role
 from tidegate.balancer.core.look import Press
@@ -56,12 +56,12 @@ class _Seen:
 class Board:
     """One balancer's view of the board of a service; `name` is its own, unlike all others'."""
 
-    def __init__(self, url: str, token: str | None, service: str, name: str) -> None:
-        self._url = url
+    def __init__(self, access: ConsulAccess, service: str, name: str) -> None:
+        self._url = access.url
         self._root = f"tidegate/{service}/"
         self._name = name
         agent = SimpleNamespace(
-            http=ConsulHttp(url, token, TIMEOUT_S), token=None, dc=None, consistency="default"
+            http=ConsulHttp(access, TIMEOUT_S), token=None, dc=None, consistency="default"
         )
         self._keys = consul.base.Consul.KV(agent)
         self._own: Work = {}

@@ -16,7 +16,7 @@ import consul
 import requests
 import structlog
 
-from tidegate.balancer.consul_http import ConsulHttp
+from tidegate.balancer.consul_http import ConsulAccess, ConsulHttp
 
 SESSION_S = 10
 """Time to live of the session: the shortest that Consul accepts."""
@@ -37,11 +37,11 @@ _log = structlog.get_logger("tidegate.balancer.leadership")
 class ConsulLeadership:
     """One candidate for the lead of the fleet of one service name; `name` is for people."""
 
-    def __init__(self, url: str, token: str | None, service: str, name: str) -> None:
-        self._url = url
+    def __init__(self, access: ConsulAccess, service: str, name: str) -> None:
+        self._url = access.url
         self._key = f"tidegate/{service}/leader"
         self._name = name
-        agent = SimpleNamespace(http=ConsulHttp(url, token, TIMEOUT_S), token=None, dc=None)
+        agent = SimpleNamespace(http=ConsulHttp(access, TIMEOUT_S), token=None, dc=None)
         self._sessions = consul.base.Consul.Session(agent)
         self._keys = consul.base.Consul.KV(agent)
         self._session: str | None = None

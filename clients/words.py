@@ -34,6 +34,9 @@ CHINESE: Mapping[str, str] = {
     "failed ({code}): {words}": "失败（{code}）：{words}",
     "; try again in {seconds} s": "；{seconds} 秒后再试",
     "what this needs is not installed: {hint}": "缺少所需的包：{hint}",
+    # token.
+    "its hash is in {file}; the token itself is kept nowhere": "其散列已写入 {file}；令牌本身不会保存",
+    "{file} holds no such token of {name}": "{file} 中没有 {name} 的这个令牌",
     # chat, judge.
     "Ctrl-C stops a reply, Ctrl-D leaves.": "Ctrl-C 停止当前回复，Ctrl-D 退出。",
     "Ctrl-D leaves.": "Ctrl-D 退出。",

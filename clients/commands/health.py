@@ -10,6 +10,7 @@ from typing import Annotated
 import grpc
 import typer
 
+from tidegate.clients.commands.connection import asked_tls
 from tidegate.clients.commands.failure import ExitCode, say
 from tidegate.clients.commands.options import DEFAULT_ADDRESS
 from tidegate.clients.commands.output import write
@@ -41,7 +42,10 @@ def health(
     instance is hot.
     """
     try:
-        status = ask_health(address, service, timeout)
+        status = ask_health(address, service, timeout, asked_tls())
+    except OSError as error:
+        say(f"tidegate: {error}")
+        raise typer.Exit(ExitCode.INPUT) from None
     except grpc.RpcError as error:
         words = " ".join(str(error.details()).split())
         say(f"tidegate: nobody answers at {address} ({words})")

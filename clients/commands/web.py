@@ -6,13 +6,18 @@ Knows nothing about how it is served (web.serving), and works out what is missin
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tidegate.clients.commands import options
+from tidegate.clients.commands.connection import asked_tls, token
 from tidegate.clients.commands.failure import ExitCode, say
 from tidegate.clients.local.plan import DEFAULT_WEB_PORT, missing_web_extra
+from tidegate.identity.exposure import is_loopback
+from tidegate.identity.listening import ListeningTls
+from tidegate.identity.problem import IdentityError
 
 
 def web(
@@ -35,6 +40,25 @@ def web(
             "can be given several times.",
         ),
     ] = None,
+    page_cert: Annotated[
+        Path | None,
+        typer.Option(
+            "--page-cert",
+            metavar="FILE",
+            help="PEM file of the page's certificate: browsers come by https. Read anew when it changes.",
+        ),
+    ] = None,
+    page_key: Annotated[
+        Path | None, typer.Option("--page-key", metavar="FILE", help="PEM file of its key.")
+    ] = None,
+    page_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--page-client-ca",
+            metavar="FILE",
+            help="PEM file of those who may sign browsers' certificates; without one nobody gets in.",
+        ),
+    ] = None,
 ) -> None:
     """Serve the web page.
 
@@ -45,8 +69,16 @@ def web(
     if extra is not None:
         _tell(f'the web page is not installed: python -m pip install "{extra}"')
         raise typer.Exit(ExitCode.FAILURE)
-    from tidegate.clients.web.serving import serve
+    from tidegate.clients.web.serving import Security, serve
 
+    try:
+        page = _page_tls(page_cert, page_key, page_client_ca)
+    except IdentityError as error:
+        _tell(str(error))
+        raise typer.Exit(ExitCode.INPUT) from None
+    if page_client_ca is None and not is_loopback(host):
+        _tell(f"whoever reaches {host} can use the page; --page-client-ca asks for a certificate")
+    scheme = "http" if page is None else "https"
     shown = f"[{host}]" if ":" in host else host
     try:
         asyncio.run(
@@ -56,12 +88,26 @@ def web(
                 port,
                 allow_host or (),
                 _tell,
-                lambda taken: _tell(f"http://{shown}:{taken}/ shows the balancer at {address}"),
+                lambda taken: _tell(f"{scheme}://{shown}:{taken}/ shows the balancer at {address}"),
+                Security(page, asked_tls(), token()),
             )
         )
+    except ValueError as error:
+        _tell(str(error))
+        raise typer.Exit(ExitCode.INPUT) from None
     except OSError as error:
         _tell(f"can't listen at {shown}:{port}: {error.strerror}; --port takes another")
         raise typer.Exit(ExitCode.FAILURE) from None
+
+
+def _page_tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> ListeningTls | None:
+    """TLS of the page. Raises IdentityError for files that can't be used."""
+    if cert is None:
+        given = "--page-key" if key else "--page-client-ca"
+        if key or client_ca:
+            raise IdentityError(f"{given}: {key or client_ca} needs --page-cert")
+        return None
+    return ListeningTls(cert, key, client_ca, "page")
 
 
 def _tell(line: str) -> None:

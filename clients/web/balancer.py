@@ -16,6 +16,7 @@ from tidegate.clients.async_calls import next_message
 from tidegate.clients.channel import channel_options
 from tidegate.clients.errors import TidegateError, error_of_broken_stream
 from tidegate.clients.options import Chatting
+from tidegate.clients.tls import Tls, checked_token
 from tidegate.clients.web.asking import Asking
 from tidegate.clients.web.events import (
     Event,
@@ -37,9 +38,21 @@ class Balancer:
     Closing a generator of events cancels its call at once.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, tls: Tls | None = None, token: str | None = None) -> None:
+        """Raises ValueError for a token that would travel unencrypted, OSError for files that can't be read."""
         self.address = address
-        self._channel = grpc.aio.insecure_channel(address, channel_options(address))
+        checked_token(token, tls, address)
+        self._shown: tuple[tuple[str, str], ...] = (
+            () if token is None else (("authorization", f"Bearer {token}"),)
+        )
+        options = channel_options(address)
+        self._channel = (
+            grpc.aio.insecure_channel(address, options)
+            if tls is None
+            else grpc.aio.secure_channel(
+                address, tls.credentials(), [*options, *tls.channel_options()]
+            )
+        )
         self._chat = ChatStub(self._channel)
         self._fleet = FleetStub(self._channel)
 
@@ -67,6 +80,7 @@ class Balancer:
         fields = messages.chat_fields(asking.as_turns(), options)
         metadata = [
             *messages.chat_metadata(options),
+            *self._shown,
             ("tidegate-caller", caller),
             ("x-request-id", call_id),
         ]
@@ -99,7 +113,7 @@ class Balancer:
     async def watch(self, call_id: str) -> AsyncGenerator[Event, None]:
         """The fleet, now and whenever it changes, until an error, which is the last event."""
         call = self._fleet.WatchStatus(
-            fleet_pb2.WatchStatusRequest(), metadata=(("x-request-id", call_id),)
+            fleet_pb2.WatchStatusRequest(), metadata=(*self._shown, ("x-request-id", call_id))
         )
         try:
             while (status := await next_message(call)) is not None:
