@@ -119,8 +119,7 @@ def _read_line(where: str, parts: list[str]) -> TokenLine:
         raise IdentityError(f"{where} begins with no caller's name; NAME sha256:HASH is accepted")
     if len(parts) < 2 or not _HASH.fullmatch(parts[1]):
         raise IdentityError(
-            f"{where} holds no hash for {parts[0]}; NAME sha256:HASH is accepted, as `tidegate token new` "
-            "writes it"
+            f"{where} holds no hash; NAME sha256:HASH is accepted, as `tidegate token new` writes it"
         )
     digest = bytes.fromhex(parts[1].partition(":")[2])
     if len(parts) == 2:
