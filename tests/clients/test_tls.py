@@ -11,6 +11,7 @@ import grpc
 import pytest
 import pytest_asyncio
 import trustme
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from support.scripted_service import Service, running_service
 from support.shell import Shell
 
@@ -118,3 +119,23 @@ async def test_what_does_not_fit_together_is_one_line(options: tuple[str, ...], 
 def test_a_token_that_cannot_be_sent_is_refused(token: str) -> None:
     with pytest.raises(ValueError, match="token: only printable ASCII"):
         Client("localhost:1", token=token)
+
+
+async def test_health_is_asked_for_over_tls(authority: trustme.CA, pems: Pems) -> None:
+    ours = authority.issue_cert(NAME)
+    server = grpc.aio.server()
+    servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    pair = (ours.private_key_pem.bytes(), ours.cert_chain_pems[0].bytes())
+    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+    await server.start()
+    try:
+        shell = Shell("unused:1")
+        address = f"127.0.0.1:{port}"
+        assert (await shell.run(*pems.options, "health", address)).stdout == "SERVING\n"
+        assert (await shell.run("health", address)).exit_code == 1
+        missing = await shell.run("--tls-ca", "/none.pem", "health", address)
+        assert (missing.exit_code, "No such file" in missing.stderr) == (2, True)
+    finally:
+        await server.stop(None)
