@@ -135,7 +135,7 @@ class Porter:
         if peer is not None and peer.fingerprint in revoked:
             raise self._denied(
                 Why.CERTIFICATE_REVOKED,
-                f"the certificate of {peer.name!r} is revoked (tls_revoked); show a new one",
+                f"the certificate of {peer.shown!r} is revoked (tls_revoked); show a new one",
             )
         if token is not None and credentials.tokens is not None:
             return self._holder(credentials.tokens.value, token, now)
@@ -144,7 +144,7 @@ class Porter:
             if caller is None:
                 raise self._denied(
                     Why.CALLER_UNKNOWN,
-                    f"the certificate's names {', '.join(peer.names) or '(none)'} are none that may call; one of "
+                    f"the certificate's names {peer.shown} are none that may call; one of "
                     "them has to stand in callers.NAME.certificates",
                 )
             return caller

@@ -29,6 +29,7 @@ CHINESE: Mapping[str, str] = {
     "refused: {words}": "被拒绝：{words}",
     "overloaded: {words}": "服务过载：{words}",
     "nobody answers at {address} ({words}); `tidegate up` starts a service": "{address} 没有响应（{words}）；用 `tidegate up` 启动服务",
+    "not called: {words}": "未调用：{words}",
     "unavailable: {words}": "服务不可用：{words}",
     "no answer in time: {words}; --timeout gives it longer": "超时未答：{words}；可用 --timeout 放宽",
     "failed ({code}): {words}": "失败（{code}）：{words}",

@@ -49,7 +49,7 @@ class Trust:
         if peer is not None and self.revoked is not None and peer.fingerprint in self.revoked.value:
             return Denial(
                 Why.CERTIFICATE_REVOKED,
-                f"the certificate of {peer.name!r} is revoked (tls_revoked); show a new one",
+                f"the certificate of {peer.shown!r} is revoked (tls_revoked); show a new one",
             )
         if token is not None and self.tokens is not None:
             return self._against_token(self.tokens.value, token)
@@ -58,7 +58,7 @@ class Trust:
                 return None
             return Denial(
                 Why.CALLER_UNKNOWN,
-                f"the certificate's names {', '.join(peer.names) or '(none)'} are none of trusted_names",
+                f"the certificate's names {peer.shown} are none of trusted_names",
             )
         if self.takes_nobody:
             return None

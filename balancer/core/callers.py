@@ -11,7 +11,7 @@ from tidegate.balancer.core.permit import Permit
 from tidegate.balancer.core.rate import Rate
 
 MOST = 10_000
-"""Callers that are remembered at once; beyond this the one is forgotten that called least lately."""
+"""Callers that are remembered at once; beyond this the one is forgotten that came first, and its rate begins anew."""
 ANONYMOUS = "anonymous"
 DEFAULT = "default"
 
@@ -28,8 +28,9 @@ class Caller:
 class Callers:
     """Those that are named in `permits`, and by `default` whoever else shows that it has a name.
 
-    `by_certificate` says whose a certificate's name is. While it says nothing, each is a caller by its own name; as soon as it
-    says anything, the others are nobody's.
+    `by_certificate` says whose a certificate's name is. While it says nothing, each is a caller by its own name, with what
+    anybody may do: a name that somebody has in a certificate is not the name of a table. As soon as it says anything, the
+    others are nobody's.
     """
 
     def __init__(
@@ -38,27 +39,28 @@ class Callers:
         self._permits = permits
         self._by_certificate = by_certificate
         self._default = default
-        self._met: OrderedDict[str, Caller] = OrderedDict()
+        self._met: OrderedDict[tuple[str, bool], Caller] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"<Callers {len(self._permits)} named, {len(self._met)} met>"
 
     def named(self, name: str, now: float) -> Caller:
         """The caller of that name."""
-        caller = self._met.get(name)
-        if caller is None:
-            permit = self._permits.get(name, self._default)
-            rate = None if permit.per_s is None else Rate(permit.per_s, now)
-            caller = self._met[name] = Caller(name, permit, rate)
-            if len(self._met) > MOST:
-                self._met.popitem(last=False)
-        else:
-            self._met.move_to_end(name)
-        return caller
+        met = self._met.get((name, True))
+        return met or self._meet(name, self._permits.get(name, self._default), True, now)
 
     def certified(self, names: Sequence[str], now: float) -> Caller | None:
         """The caller whose certificate has these names; None when it is nobody's."""
         for name in names:
             if name in self._by_certificate:
                 return self.named(self._by_certificate[name], now)
-        return None if self._by_certificate or not names else self.named(names[0], now)
+        if self._by_certificate or not names:
+            return None
+        return self._met.get((names[0], False)) or self._meet(names[0], self._default, False, now)
+
+    def _meet(self, name: str, permit: Permit, is_listed: bool, now: float) -> Caller:
+        rate = None if permit.per_s is None else Rate(permit.per_s, now)
+        caller = self._met[name, is_listed] = Caller(name, permit, rate)
+        if len(self._met) > MOST:
+            self._met.popitem(last=False)
+        return caller

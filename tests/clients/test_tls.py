@@ -121,6 +121,25 @@ def test_a_token_that_cannot_be_sent_is_refused(token: str) -> None:
         Client("localhost:1", token=token)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--tls-server-name", "elsewhere.test"), "--tls-server-name must be a name in it"),
+        (("--tls-ca", "theirs.pem"), "signed by nobody whom --tls-ca names"),
+    ],
+)
+async def test_a_balancer_that_is_not_trusted_is_told_with_what_to_do(
+    secure: Service, pems: Pems, tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "theirs.pem")
+    given = [str(tmp_path / each) if each.endswith(".pem") else each for each in options]
+    shell = Shell(secure.address)
+    done = await shell.run(*pems.options, *given, "classify", "好", "--timeout", "5")
+    assert done.exit_code == 4
+    assert f"{secure.address} is not trusted" in done.stderr
+    assert said in done.stderr
+
+
 async def test_health_is_asked_for_over_tls(authority: trustme.CA, pems: Pems) -> None:
     ours = authority.issue_cert(NAME)
     server = grpc.aio.server()

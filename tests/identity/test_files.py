@@ -131,6 +131,9 @@ def test_a_peer_is_its_uri_then_its_dns_names_and_its_common_name_only_without_t
     other = peer_of({**pem, "x509_subject_alternative_name": [b"10.0.0.1"]})
     assert other is not None
     assert (other.names, other.name) == ((), found.fingerprint)
+    many = peer_of({**pem, "peer_dns": [b"x" * 150, b"y" * 150]})
+    assert many is not None
+    assert (len(many.shown), many.shown[-1]) == (201, "…")
     assert peer_of({"transport_security_type": [b"ssl"]}) is None
 
 

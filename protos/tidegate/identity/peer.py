@@ -10,6 +10,9 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
+MOST_SHOWN = 200
+"""Callers take 8 KB of trailers, and a certificate may have more names than that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -22,6 +25,12 @@ class Peer:
     def name(self) -> str:
         """The first name; the fingerprint of one that has none."""
         return self.names[0] if self.names else self.fingerprint
+
+    @property
+    def shown(self) -> str:
+        """All names, for people, cut where there are too many to be told."""
+        said = ", ".join(self.names) or "(none)"
+        return said if len(said) <= MOST_SHOWN else f"{said[:MOST_SHOWN]}…"
 
 
 def peer_of(said: Mapping[str, Iterable[bytes]]) -> Peer | None:

@@ -62,6 +62,14 @@ def test_any_certificate_is_a_caller_by_its_name_until_some_are_listed():
     assert found is not None
     assert (found.name, found.permit) == ("spiffe://a", NARROW)
     assert open_to_all.certified((), 0.0) is None
+    assert open_to_all.certified(("spiffe://a",), 1.0) is found
+
+    # Who is called like a table by a certificate's maker has not what that table gives.
+    named = Callers({"ops": Permit(fleet=FleetRight.OPERATE)}, {}, NARROW)
+    found = named.certified(("ops",), 0.0)
+    assert found is not None
+    assert found.permit is NARROW
+    assert named.named("ops", 0.0).permit.fleet is FleetRight.OPERATE
 
     listed = Callers({"tickets": Permit()}, {"a.test": "tickets"}, NARROW)
     found = listed.certified(("spiffe://a", "a.test"), 0.0)
@@ -77,7 +85,7 @@ def test_callers_without_end_do_not_grow_what_is_remembered():
         callers.named(str(number), 0.0)
     assert callers.named("0", 0.0) is first
     callers.named("one more", 0.0)
-    assert callers.named("0", 0.0) is first
+    assert callers.named("0", 0.0) is not first
     assert repr(callers) == f"<Callers 0 named, {MOST} met>"
 
 
