@@ -14,7 +14,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import consul
-import requests
 import structlog
 
 from tidegate.balancer.consul_http import ConsulAccess, ConsulHttp
@@ -33,7 +32,8 @@ NOW_S = 0.1
 TIMEOUT_S = 3.0
 GOODBYE_S = 2.0
 
-_PROBLEMS = (consul.ConsulException, requests.RequestException, ValueError, KeyError, TypeError)
+_PROBLEMS = (consul.ConsulException, OSError, ValueError, KeyError, TypeError)
+"""requests' own are OSErrors; so is a CA that can't be read."""
 
 Work = Mapping[Role, Mapping[Lane, Press]]
 

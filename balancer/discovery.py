@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import consul
-import requests
 import structlog
 from tenacity import (
     RetryCallState,
@@ -72,7 +71,8 @@ class ConsulDiscovery:
         memory, told = Memory(), None
         retrying = Retrying(
             retry=retry_if_exception_type(
-                (consul.ConsulException, requests.RequestException, ValueError, KeyError, TypeError)
+                # requests' own are OSErrors; so is a CA that can't be read.
+                (consul.ConsulException, OSError, ValueError, KeyError, TypeError)
             ),
             wait=wait_exponential(multiplier=FIRST_RETRY_S, max=LONGEST_RETRY_S)
             + wait_random(0, 0.1),

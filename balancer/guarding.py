@@ -15,6 +15,7 @@ from tidegate.balancer.porter import Credentials, Porter
 from tidegate.identity.bearer import watched_secret
 from tidegate.identity.calling import CallingTls
 from tidegate.identity.listening import ListeningTls
+from tidegate.identity.pems import PemFiles
 from tidegate.identity.revoked import watched_revoked
 from tidegate.identity.tokens import watched_tokens
 from tidegate.identity.watched import Watched
@@ -26,6 +27,9 @@ ASKED = Permit(fleet=FleetRight.LOOK)
 
 def consul_of(settings: BalancerSettings) -> ConsulAccess:
     """The way to Consul."""
+    if settings.consul_ca is not None:
+        # Read by who asks, with each connection; what is wrong with it now is told now.
+        PemFiles("consul", ca=settings.consul_ca).read()
     if settings.consul_token_file is not None:
         token = watched_secret("consul_token_file", settings.consul_token_file)
         return ConsulAccess(settings.consul, lambda: token.value, settings.consul_ca)

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 import consul
-import requests
 import structlog
 
 from tidegate.balancer.consul_http import ConsulAccess, ConsulHttp
@@ -29,7 +28,8 @@ TIMEOUT_S = 3.0
 GOODBYE_S = 2.0
 """How long a stop waits for the lock to be given back; after that it is left to the session's end."""
 
-_PROBLEMS = (consul.ConsulException, requests.RequestException, ValueError, KeyError, TypeError)
+_PROBLEMS = (consul.ConsulException, OSError, ValueError, KeyError, TypeError)
+"""requests' own are OSErrors; so is a CA that can't be read."""
 
 _log = structlog.get_logger("tidegate.balancer.leadership")
 

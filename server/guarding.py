@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tidegate.identity.bearer import watched_secret
 from tidegate.identity.listening import ListeningTls
+from tidegate.identity.pems import PemFiles
 from tidegate.identity.problem import IdentityError
 from tidegate.identity.revoked import watched_revoked
 from tidegate.identity.tokens import watched_tokens
@@ -40,9 +41,12 @@ def guard_of(settings: ServerSettings) -> Guard:
 
 def consul_of(settings: ServerSettings) -> ConsulAgent:
     """The way to Consul."""
-    if settings.consul_token_file is None:
-        return ConsulAgent(settings.consul, ca=settings.consul_ca)
     with _as_start_error():
+        if settings.consul_ca is not None:
+            # Read by who asks, with each connection; what is wrong with it now is told now.
+            PemFiles("consul", ca=settings.consul_ca).read()
+        if settings.consul_token_file is None:
+            return ConsulAgent(settings.consul, ca=settings.consul_ca)
         token = watched_secret("consul_token_file", settings.consul_token_file)
     return ConsulAgent(settings.consul, lambda: token.value, settings.consul_ca)
 

@@ -48,6 +48,9 @@ WRONG: dict[str, Callable[[Authority], object]] = {
     "tls_cert: /none/x can't be read: No such file": lambda by: ListeningTls(
         Path("/none/x"), by.issue("a.test").key, None
     ),
+    "tls_client_ca: /none/ca can't be read: No such file": lambda by: ListeningTls(
+        (pair := by.issue("a.test")).cert, pair.key, Path("/none/ca")
+    ),
     "tls_client_ca: .* holds no certificate; a PEM file": lambda by: ListeningTls(
         (pair := by.issue("a.test")).cert, pair.key, pair.key
     ),

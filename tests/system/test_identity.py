@@ -5,6 +5,7 @@ reached the engine that wasn't let in.
 """
 
 import re
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +21,13 @@ from support.served import serve
 from support.sidecars import front_of
 from support.waiting import eventually
 
+from tidegate.balancer.config import BalancerSettings
 from tidegate.v1 import sentiment_pb2, sentiment_pb2_grpc
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 PAGE = Path(__file__).parents[2] / "docs" / "identity.md"
 ASKING = sentiment_pb2.ClassifyRequest(text="好")
@@ -48,6 +55,14 @@ def table_of_page() -> Table:
         for column, cell in zip(COLUMNS, cells, strict=True):
             found[port, shows, column] = re.sub(r"`", "", cell)
     return found
+
+
+def test_the_settings_of_the_page_are_accepted() -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.S)
+    first, second = (tomllib.loads(block) for block in blocks)
+    settings = BalancerSettings(**first, **second)
+    assert set(settings.callers) == {"tickets", "campaign", "ops"}
+    assert not settings.lets_anonymous_in
 
 
 @dataclass

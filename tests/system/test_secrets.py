@@ -268,7 +268,7 @@ def test_settings_that_are_wrong_are_told_without_their_secrets(mesh: Mesh) -> N
     ]
     for arguments, said in cases:
         assert said in mesh.refused("tidegate-balancer", *arguments, "--port", "0")
-    for arguments, said in cases[1::2]:
+    for arguments, said in cases[3:]:
         given = (*arguments, "--consul", "off", "--port", "0")
         assert said in mesh.refused("tidegate-server", *given)
     token_file = mesh.file("it", f"{lost} {lost}")

@@ -39,10 +39,9 @@ class PemFiles:
         return Watched(f"{self.prefix}_cert", paths, self.read)
 
     def read(self) -> "Pems":
-        """Their content, checked. Raises IdentityError, and OSError for one that can't be read."""
-        chain = None if self.cert is None else self.cert.read_bytes()
-        key = None if self.key is None else self.key.read_bytes()
-        ca = None if self.ca is None else self.ca.read_bytes()
+        """Their content, checked. Raises IdentityError."""
+        chain, key = self._bytes("cert", self.cert), self._bytes("key", self.key)
+        ca = self._bytes(self.ca_field, self.ca)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.cert is not None and self.key is not None:
@@ -50,6 +49,15 @@ class PemFiles:
         if self.ca is not None and ca is not None:
             self._load_ca(context, self.ca, ca)
         return Pems(chain, key, ca, context)
+
+    def _bytes(self, field: str, path: Path | None) -> bytes | None:
+        try:
+            return None if path is None else path.read_bytes()
+        except OSError as error:
+            raise IdentityError(
+                f"{self.prefix}_{field}: {path} can't be read: {error.strerror or error}; check the path, and that "
+                "this process may read it"
+            ) from None
 
     def _load_pair(self, context: ssl.SSLContext, cert: Path, key: Path) -> None:
         try:
