@@ -1,6 +1,6 @@
 """Says how a client's connection is secured: by TLS, by a token, or not at all.
 
-Knows nothing about calls; the files are read once, when the channel is made.
+Knows nothing about calls; the files are read when a channel is made.
 """
 
 from __future__ import annotations

@@ -6,9 +6,11 @@ Knows nothing about how it is served (web.serving), and works out what is missin
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
 from tidegate.clients.commands import options
@@ -71,6 +73,8 @@ def web(
         raise typer.Exit(ExitCode.FAILURE)
     from tidegate.clients.web.serving import Security, serve
 
+    # What is told of files that change; answers alone go to stdout.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         page = _page_tls(page_cert, page_key, page_client_ca)
     except IdentityError as error:

@@ -5,6 +5,7 @@ Knows nothing about HTTP. It tries nothing twice: when to come back is for the p
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from types import TracebackType
 
@@ -16,6 +17,7 @@ from tidegate.clients.async_calls import next_message
 from tidegate.clients.channel import channel_options
 from tidegate.clients.errors import TidegateError, error_of_broken_stream
 from tidegate.clients.options import Chatting
+from tidegate.clients.renewal import Renewal
 from tidegate.clients.tls import Tls, checked_token
 from tidegate.clients.web.asking import Asking
 from tidegate.clients.web.events import (
@@ -45,16 +47,11 @@ class Balancer:
         self._shown: tuple[tuple[str, str], ...] = (
             () if token is None else (("authorization", f"Bearer {token}"),)
         )
-        options = channel_options(address)
-        self._channel = (
-            grpc.aio.insecure_channel(address, options)
-            if tls is None
-            else grpc.aio.secure_channel(
-                address, tls.credentials(), [*options, *tls.channel_options()]
-            )
-        )
-        self._chat = ChatStub(self._channel)
-        self._fleet = FleetStub(self._channel)
+        self._tls = tls
+        self._renewal = Renewal(tls)
+        self._channel = self._connected()
+        self._retired: grpc.aio.Channel | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<Balancer {self.address}>"
@@ -69,6 +66,8 @@ class Balancer:
         trace: TracebackType | None,
     ) -> None:
         await self._channel.close()
+        if self._retired is not None:
+            await self._retired.close()
 
     async def judge_and_reply(
         self, asking: Asking, time_s: float, caller: str, call_id: str
@@ -87,7 +86,7 @@ class Balancer:
         if asking.attempt:
             # As gRPC's own retry policy says it: the balancer keeps room for who comes back as told.
             metadata.append(("grpc-previous-rpc-attempts", str(asking.attempt)))
-        call = self._chat.JudgeAndReply(
+        call = ChatStub(self._current()).JudgeAndReply(
             chat_pb2.JudgeAndReplyRequest(**fields), timeout=time_s, metadata=tuple(metadata)
         )
         end: End | None = None
@@ -112,7 +111,7 @@ class Balancer:
 
     async def watch(self, call_id: str) -> AsyncGenerator[Event, None]:
         """The fleet, now and whenever it changes, until an error, which is the last event."""
-        call = self._fleet.WatchStatus(
+        call = FleetStub(self._current()).WatchStatus(
             fleet_pb2.WatchStatusRequest(), metadata=(*self._shown, ("x-request-id", call_id))
         )
         try:
@@ -122,6 +121,22 @@ class Balancer:
             yield error_event(error, call_id)
         finally:
             call.cancel()
+
+    def _current(self) -> grpc.aio.Channel:
+        """The channel for a new call; another one when the files of TLS have changed."""
+        if self._renewal.is_due():
+            if self._retired is not None:
+                self._closing = asyncio.ensure_future(self._retired.close())
+            self._retired, self._channel = self._channel, self._connected()
+        return self._channel
+
+    def _connected(self) -> grpc.aio.Channel:
+        options, tls = channel_options(self.address), self._tls
+        if tls is None:
+            return grpc.aio.insecure_channel(self.address, options)
+        return grpc.aio.secure_channel(
+            self.address, tls.credentials(), [*options, *tls.channel_options()]
+        )
 
 
 async def _trailers(call: grpc.aio.Call) -> Trailers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,6 +138,44 @@ async def test_a_balancer_that_is_not_trusted_is_told_with_what_to_do(
     assert done.exit_code == 4
     assert f"{secure.address} is not trusted" in done.stderr
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+async def test_a_client_shows_a_new_certificate_without_dropping_a_call(
+    secure: Service, authority: trustme.CA, pems: Pems, kind: type[Client] | type[AsyncClient]
+) -> None:
+    tls = Tls(pems.ca, pems.cert, pems.key, server_name=NAME)
+    client = kind(secure.address, tls=tls)
+    opened: set[int] = set()
+
+    async def classified() -> int:
+        answer = client.classify("好") if kind is AsyncClient else None
+        label = await answer if answer else await asyncio.to_thread(client.classify, "好")
+        assert label.label == "正面"
+        opened.add(id(client._opened))
+        return len(opened)
+
+    try:
+        for number in range(1, 3):
+            assert await until(classified, number)
+            new = authority.issue_cert(f"client-{number}@tidegate.test")
+            # Half of the pair, for a while.
+            new.cert_chain_pems[0].write_to_path(pems.cert)
+            for _ in range(3):
+                assert await classified() == number
+            new.private_key_pem.write_to_path(pems.key)
+        await until(classified, 3)
+    finally:
+        closed = client.close()
+        if closed is not None:
+            await closed
+
+
+async def until(count: Callable[[], Awaitable[int]], number: int) -> bool:
+    for _ in range(2000):
+        if await count() == number:
+            return True
+    raise AssertionError(f"never {number}")
 
 
 async def test_health_is_asked_for_over_tls(authority: trustme.CA, pems: Pems) -> None:
