@@ -53,4 +53,4 @@ class Terms:
 
     patience: Patience
     attempts: int
-    metadata: CallMetadata = ()
+    metadata: CallMetadata = field(default=(), repr=False)

@@ -15,7 +15,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from support.scripted_service import Service, running_service
 from support.shell import Shell
 
+from tidegate.balancer.config import BalancerSettings
 from tidegate.clients import AsyncClient, Client, Tls, Unavailable
+from tidegate.clients.commands.connection import Security
+from tidegate.clients.connection import Connection
 
 NAME = "tidegate.test"
 TOKEN = "a secret"
@@ -176,6 +179,21 @@ async def until(count: Callable[[], Awaitable[int]], number: int) -> bool:
         if await count() == number:
             return True
     raise AssertionError(f"never {number}")
+
+
+def test_a_secret_is_no_part_of_what_a_repr_shows(pems: Pems) -> None:
+    tls = Tls(pems.ca, pems.cert.read_bytes(), pems.key.read_bytes())
+    connection = Connection("localhost:1", 1.0, 1, tls, TOKEN, None)
+    said = [
+        connection,
+        connection.terms(None),
+        connection.endless_terms(None),
+        Security(tls, TOKEN),
+    ]
+    said += [Client("localhost:1", token=TOKEN), AsyncClient("localhost:1", token=TOKEN)]
+    shown = repr([*said, BalancerSettings(consul_token=TOKEN)])
+    assert TOKEN not in shown
+    assert "PRIVATE" not in shown
 
 
 async def test_health_is_asked_for_over_tls(authority: trustme.CA, pems: Pems) -> None:
