@@ -11,7 +11,8 @@ from tidegate.balancer.config import BalancerSettings
 from tidegate.balancer.consul_http import ConsulAccess
 from tidegate.balancer.core.callers import ANONYMOUS, DEFAULT, Callers
 from tidegate.balancer.core.permit import FleetRight, Permit
-from tidegate.balancer.porter import Credentials, Porter
+from tidegate.balancer.porter import Porter
+from tidegate.balancer.recognition import Credentials, Recognition
 from tidegate.identity.bearer import watched_secret
 from tidegate.identity.calling import CallingTls
 from tidegate.identity.listening import ListeningTls
@@ -102,7 +103,7 @@ def guard_of(
     callers = Callers(permits, by_certificate, permits.get(DEFAULT, Permit()))
     is_open = restricts_nobody and not settings.names_callers
     return Guard(
-        Porter(callers, credentials, own_token, on_denied),
+        Porter(Recognition(callers, credentials), own_token, on_denied),
         guards_lanes=not is_open or own_token is not None,
         guards_fleet=not is_open or settings.anonymous,
     )

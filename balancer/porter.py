@@ -1,4 +1,4 @@
-"""Finds out who calls, and lets in what that caller may do: by token, else by certificate, else as nobody.
+"""Lets in what a caller may do.
 
 What goes on carries the caller's own name, whatever it said, and none of its secrets; the balancer's own token towards
 instances takes their place. Knows nothing about load.
@@ -6,8 +6,6 @@ instances takes their place. Knows nothing about load.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote
 
@@ -16,15 +14,15 @@ from typing_extensions import assert_never
 from tidegate.balancer.admitted import Admitted
 from tidegate.balancer.arrival import CALLER_KEY
 from tidegate.balancer.core.call import Lane
-from tidegate.balancer.core.callers import ANONYMOUS, Caller, Callers
+from tidegate.balancer.core.callers import ANONYMOUS, Caller
 from tidegate.balancer.core.permit import FleetRight, Objection, objection
 from tidegate.balancer.inflow import Inflow
 from tidegate.balancer.metadata import Metadata
 from tidegate.balancer.methods import lane_of
+from tidegate.balancer.recognition import Recognition
 from tidegate.identity import bearer
 from tidegate.identity.denial import Denial, DeniedError
 from tidegate.identity.peer import Peer, peer_of
-from tidegate.identity.tokens import Tokens, Unknown
 from tidegate.identity.watched import Watched
 from tidegate.identity.why import Why
 
@@ -35,43 +33,23 @@ LOOKS = frozenset({"GetStatus", "WatchStatus"})
 """Methods of the Fleet service that change nothing."""
 
 
-def utc_now() -> datetime:
-    """The time by which tokens end."""
-    return datetime.now(timezone.utc)
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """By what callers are known. None: not by that. `takes_nobody` lets in who shows nothing."""
-
-    tokens: Watched[Tokens] | None
-    revoked: Watched[frozenset[str]] | None
-    takes_certificates: bool
-    takes_nobody: bool
-
-
 class Porter:
     """Who stands at the balancer's door. `own_token` is shown to instances."""
 
     def __init__(
         self,
-        callers: Callers,
-        credentials: Credentials,
+        recognition: Recognition,
         own_token: Watched[str] | None,
         on_denied: Callable[[Why], None],
         clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._callers = callers
-        self._credentials = credentials
+        self._recognition = recognition
         self._own_token = own_token
         self._on_denied = on_denied
         self._clock = clock
-        self._wall = wall
-        self._takes_tokens = credentials.tokens is not None
 
     def __repr__(self) -> str:
-        return f"<Porter {self._callers!r}>"
+        return f"<Porter {self._recognition!r}>"
 
     def admit(self, path: str, context: Any, message: Any) -> Any:
         """The context of a call in a lane, as the proxy is to see it. Raises DeniedError."""
@@ -116,58 +94,23 @@ class Porter:
         return context
 
     def lets_scrape(self, peer: Peer | None, token: str | None) -> bool:
-        """Whether who shows these may read the metrics: one who may look at the fleet."""
+        """Whether who shows these may read the metrics: one who may look at the fleet. Any thread may ask."""
         try:
-            caller = self._caller(peer, token, self._clock())
+            caller = self._recognition.caller(peer, token, self._clock())
         except DeniedError:
             return False
         return caller.permit.fleet.allows(FleetRight.LOOK)
 
     def _who(self, context: Any, said: Any, now: float) -> Caller:
         """Whose call it is. Raises DeniedError."""
-        peer = peer_of(context.auth_context()) if self._credentials.takes_certificates else None
-        return self._caller(peer, bearer.shown_in(said) if self._takes_tokens else None, now)
-
-    def _caller(self, peer: Peer | None, token: str | None, now: float) -> Caller:
-        """Who shows these. A certificate that is revoked is nobody's, whatever token comes with it."""
-        credentials = self._credentials
-        revoked = frozenset() if credentials.revoked is None else credentials.revoked.value
-        if peer is not None and peer.fingerprint in revoked:
-            raise self._denied(
-                Why.CERTIFICATE_REVOKED,
-                f"the certificate of {peer.shown!r} is revoked (tls_revoked); show a new one",
-            )
-        if token is not None and credentials.tokens is not None:
-            return self._holder(credentials.tokens.value, token, now)
-        if peer is not None:
-            caller = self._callers.certified(peer.names, now)
-            if caller is None:
-                raise self._denied(
-                    Why.CALLER_UNKNOWN,
-                    f"the certificate's names {peer.shown} are none that may call; one of "
-                    "them has to stand in callers.NAME.certificates",
-                )
-            return caller
-        if not credentials.takes_nobody:
-            way = "a token (authorization: Bearer)" if self._takes_tokens else "a certificate"
-            raise self._denied(Why.NO_CREDENTIALS, f"nothing shows who calls; {way} is needed")
-        return self._callers.named(ANONYMOUS, now)
-
-    def _holder(self, tokens: Tokens, token: str, now: float) -> Caller:
-        holder = tokens.holder(token, self._wall())
-        if isinstance(holder, str):
-            return self._callers.named(holder, now)
-        match holder:
-            case Unknown.WRONG:
-                why, what = Why.TOKEN_UNKNOWN, "is nobody's; `tidegate token new NAME` makes one"
-            case Unknown.EXPIRED:
-                why, what = (
-                    Why.TOKEN_EXPIRED,
-                    "has expired; `tidegate token new NAME` makes another",
-                )
-            case _:
-                assert_never(holder)
-        raise self._denied(why, f"authorization: the token {what}")
+        recognition = self._recognition
+        peer = peer_of(context.auth_context()) if recognition.takes_certificates else None
+        token = bearer.shown_in(said) if recognition.takes_tokens else None
+        try:
+            return recognition.caller(peer, token, now)
+        except DeniedError as error:
+            self._on_denied(error.denial.why)
+            raise
 
     def _check(self, caller: Caller, lane: Lane, size_bytes: int, said: Any) -> None:
         prompts = not caller.permit.may_prompt and any(key == SYSTEM_PROMPT_KEY for key, _ in said)
@@ -195,7 +138,7 @@ class Porter:
     def _told(self, caller: Caller, said: Any) -> Metadata:
         """What the caller said, in the words of one who knows who it is."""
         replaced = {CALLER_KEY, FORBIDS[0]}
-        if self._takes_tokens or self._own_token is not None:
+        if self._recognition.takes_tokens or self._own_token is not None:
             replaced.add(bearer.KEY)
         told = [each for each in said if each[0] not in replaced]
         if caller.name != ANONYMOUS:

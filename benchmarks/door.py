@@ -13,7 +13,8 @@ import trustme
 
 from tidegate.balancer.core.callers import Callers
 from tidegate.balancer.core.permit import Permit
-from tidegate.balancer.porter import Credentials, Porter
+from tidegate.balancer.porter import Porter
+from tidegate.balancer.recognition import Credentials, Recognition
 from tidegate.identity.tokens import new_token, watched_tokens
 
 CALLS, ROUNDS = 20_000, 7
@@ -37,7 +38,7 @@ class Context:
 
 def cost_us(credentials: Credentials, permit: Permit, context: Context) -> float:
     """The microseconds of one call."""
-    porter = Porter(Callers({}, {}, permit), credentials, None, print)
+    porter = Porter(Recognition(Callers({}, {}, permit), credentials), None, print)
     rounds = timeit.repeat(
         lambda: porter.admit(PATH, context, MESSAGE), number=CALLS, repeat=ROUNDS
     )
