@@ -1,8 +1,11 @@
 """What the balancer's door lets through, with real calls to an instance that remembers what it was told."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
 
 import grpc
 import pytest
@@ -105,6 +108,32 @@ async def test_a_call_that_its_caller_may_not_make_reaches_no_instance(tmp_path)
         await it.sentiment.Classify(GOOD, metadata=shows("campaign"))
         assert instance.seen[0]["tidegate-forbids"] == "system-prompt"
         assert it.sidecar.pool.in_flight == 0
+
+
+async def test_denied_calls_are_counted_apart_from_all_others(tmp_path):
+    async with guarded(tmp_path, metrics_listen="127.0.0.1:0") as (it, _):
+        await refused(it.chat.Reply(chat_pb2.ReplyRequest(text="x"), metadata=shows("campaign")))
+        await refused(it.chat.Reply(chat_pb2.ReplyRequest(text="x")))
+        await refused(it.fleet.GetStatus(fleet_pb2.GetStatusRequest()))
+        url = f"http://127.0.0.1:{it.sidecar.metrics_port}/metrics"
+        told = [await asyncio.to_thread(scraped, url, name) for name in ("tickets", "watcher")]
+        assert told[0] is None
+        assert told[1] is not None
+        assert 'tidegate_calls_denied_total{reason="NOT_ALLOWED"} 1.0' in told[1]
+        assert 'tidegate_calls_denied_total{reason="NO_CREDENTIALS"} 2.0' in told[1]
+        assert 'tidegate_calls_offered_total{lane="chat"} 0.0' in told[1]
+
+
+def scraped(url: str, name: str) -> str | None:
+    """The metrics as a caller gets them; None for one who may not look."""
+    asked = Request(url, headers=dict([("Authorization", f"Bearer {name}-token")]))
+    try:
+        with build_opener(ProxyHandler({})).open(asked, timeout=10) as answer:
+            return answer.read().decode()
+    except HTTPError as error:
+        error.close()
+        assert error.code == 401
+        return None
 
 
 async def test_beyond_its_rate_a_caller_is_told_when_there_is_room(tmp_path):
