@@ -39,9 +39,9 @@ def read_call(
         arrived_s=now,
         deadline_s=None if left_s is None else now + left_s,
         accepts_degraded=said.get(ACCEPT_DEGRADED_KEY) != "false",
-        conversation=_digest(said.get(CONVERSATION_KEY)),
+        conversation=key_of(said.get(CONVERSATION_KEY)),
         size_bytes=size_bytes,
-        caller=_digest(said.get(CALLER_KEY) or peer),
+        caller=key_of(said.get(CALLER_KEY) or peer),
         is_retried=_previous_attempts(said) > 0,
     )
 
@@ -59,7 +59,7 @@ def _count(said: str | bytes | None) -> int:
     return MOST_ATTEMPTS if len(digits) > len(str(MOST_ATTEMPTS)) else int(digits or "0")
 
 
-def _digest(said: str | bytes | None) -> str:
+def key_of(said: str | bytes | None) -> str:
     """A key of 16 bytes for what a caller says, whatever its length; empty for nothing."""
     if not said:
         return ""

@@ -14,10 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import consul
-import requests
 import structlog
 
-from tidegate.balancer.consul_http import ConsulHttp
+from tidegate.balancer.consul_http import ConsulAccess, ConsulHttp
 from tidegate.balancer.core.call import QUEUES, Lane
 from tidegate.balancer.core.instance import Role
 from tidegate.balancer.core.look import Press
@@ -33,7 +32,8 @@ NOW_S = 0.1
 TIMEOUT_S = 3.0
 GOODBYE_S = 2.0
 
-_PROBLEMS = (consul.ConsulException, requests.RequestException, ValueError, KeyError, TypeError)
+_PROBLEMS = (consul.ConsulException, OSError, ValueError, KeyError, TypeError)
+"""requests' own are OSErrors; so is a CA that can't be read."""
 
 Work = Mapping[Role, Mapping[Lane, Press]]
 
@@ -56,12 +56,12 @@ class _Seen:
 class Board:
     """One balancer's view of the board of a service; `name` is its own, unlike all others'."""
 
-    def __init__(self, url: str, token: str | None, service: str, name: str) -> None:
-        self._url = url
+    def __init__(self, access: ConsulAccess, service: str, name: str) -> None:
+        self._url = access.url
         self._root = f"tidegate/{service}/"
         self._name = name
         agent = SimpleNamespace(
-            http=ConsulHttp(url, token, TIMEOUT_S), token=None, dc=None, consistency="default"
+            http=ConsulHttp(access, TIMEOUT_S), token=None, dc=None, consistency="default"
         )
         self._keys = consul.base.Consul.KV(agent)
         self._own: Work = {}

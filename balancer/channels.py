@@ -1,6 +1,7 @@
 """Keeps one gRPC channel per instance, and closes those of instances that are gone.
 
-Knows nothing about calls; a channel that closes lets its calls finish first.
+When the files of its TLS have changed, new calls get new channels. Knows nothing about calls; a channel that closes lets
+its calls finish first.
 """
 
 import asyncio
@@ -8,6 +9,11 @@ from collections.abc import Collection
 from typing import TypeAlias
 
 import grpc
+import structlog
+
+from tidegate.identity.calling import CallingTls
+from tidegate.identity.distrust import distrust
+from tidegate.identity.watched import LOOK_S
 
 Unary: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
 
@@ -32,16 +38,24 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 CLOSE_GRACE_S = 600.0
 """Longer than any reply takes: the calls of an instance that left the list may still end well."""
 
+_log = structlog.get_logger("tidegate.balancer.channels")
 
-def open_channel(address: str) -> grpc.aio.Channel:
-    """A plaintext channel to host:port."""
-    return grpc.aio.insecure_channel(address, options=OPTIONS)
+
+def open_channel(address: str, tls: CallingTls | None = None) -> grpc.aio.Channel:
+    """A channel to host:port, secured as `tls` says; plaintext without."""
+    if tls is None:
+        return grpc.aio.insecure_channel(address, options=OPTIONS)
+    return grpc.aio.secure_channel(address, tls.credentials(), options=(*OPTIONS, *tls.options))
 
 
 class Channels:
     """Channels by address, opened when first needed."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: CallingTls | None = None) -> None:
+        self._tls = tls
+        self._version = 0 if tls is None else tls.version
+        self._renewing: asyncio.Task[None] | None = None
+        self._distrusted: dict[str, str] = {}
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._unary: dict[tuple[str, str], Unary] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -50,7 +64,7 @@ class Channels:
         """The channel to that address."""
         channel = self._channels.get(address)
         if channel is None:
-            channel = self._channels[address] = open_channel(address)
+            channel = self._channels[address] = open_channel(address, self._tls)
         return channel
 
     def unary(self, address: str, path: str) -> Unary:
@@ -64,12 +78,43 @@ class Channels:
         """Close the channels to all other addresses, each after its last call."""
         self._unary = {key: each for key, each in self._unary.items() if key[0] in addresses}
         for address in self._channels.keys() - addresses:
-            closing = asyncio.ensure_future(self._channels.pop(address).close(CLOSE_GRACE_S))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            self._close_later(address)
+
+    def start(self) -> None:
+        """Begin to look whether the files of TLS have changed."""
+        if self._tls is not None:
+            self._renewing = asyncio.ensure_future(self._renew(self._tls))
+
+    def note_lost(self, address: str, code: grpc.StatusCode, details: str) -> None:
+        """Take in how a connection was lost; the log tells, once for each instance, when it is for want of trust."""
+        if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+            why: str | None = f"{address} takes no calls from this balancer: {details}"
+        elif self._tls is not None:
+            why = distrust(details, address, "instance_tls_ca", "instance_tls_name")
+        else:
+            return
+        if why is not None and self._distrusted.get(address) != why:
+            self._distrusted[address] = why
+            _log.warning("instance can't be called", why=why)
+
+    async def _renew(self, tls: CallingTls) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if tls.version != self._version:
+                self._version = tls.version
+                self._distrusted.clear()
+                self.retain(())
+
+    def _close_later(self, address: str) -> None:
+        closing = asyncio.ensure_future(self._channels.pop(address).close(CLOSE_GRACE_S))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """Close all of them now."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
         for closing in self._closing:
             closing.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)

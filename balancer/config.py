@@ -27,6 +27,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from tidegate.balancer.caller_settings import CallerSettings
+from tidegate.balancer.core.callers import ANONYMOUS, DEFAULT
 from tidegate.balancer.core.instance import Role
 from tidegate.balancer.core.scale import RoleScale
 from tidegate.balancer.launchers.birth import check_flags
@@ -36,6 +38,9 @@ from tidegate.balancer.launchers.settings import (
     SwarmSettings,
 )
 from tidegate.balancer.scale_settings import ScaleSettings
+from tidegate.identity.exposure import is_loopback, lets_anonymous_in
+from tidegate.identity.problem import IdentityError
+from tidegate.identity.tokens import NAME
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -107,12 +112,69 @@ class BalancerSettings(BaseSettings):
         description="Processes that share the port, for more calls than one carries; each has its own "
         "queues, and its own metrics on a port of its own.",
     )
+    tls_cert: Path | None = Field(
+        None,
+        description="PEM file of the certificate, and the chain behind it, with which callers and Prometheus are "
+        "met. Read anew when it changes. Empty: no TLS.",
+    )
+    tls_key: Path | None = Field(None, description="PEM file of its key, without a password.")
+    tls_client_ca: Path | None = Field(
+        None,
+        description="PEM file of those who may sign callers' certificates; with it nobody comes in without one "
+        "(mTLS).",
+    )
+    tls_revoked: Path | None = Field(
+        None,
+        description="File of the SHA-256 fingerprints of callers' certificates that count no more, one a line.",
+    )
+    tokens: Path | None = Field(
+        None,
+        description="File of hashed tokens by which callers show who they are; `tidegate token new` writes it. "
+        "Read anew when it changes.",
+    )
+    anonymous: bool = Field(
+        False,
+        description="Whether who shows neither token nor certificate may call. Without this it is so on loopback "
+        "alone, and only as long as there are neither tokens nor tls_client_ca.",
+    )
+    callers: dict[str, CallerSettings] = Field(
+        default_factory=dict,
+        description="What a caller may do, by its name: a table [callers.NAME] of the file for each; [callers.default] "
+        "for those without one, [callers.anonymous] for who shows nothing.",
+    )
+    instance_tls_ca: Path | None = Field(
+        None,
+        description="PEM file of those who may sign instances' certificates. With it instances are called by TLS; "
+        "empty: in plaintext.",
+    )
+    instance_tls_cert: Path | None = Field(
+        None, description="PEM file of the certificate that is shown to instances."
+    )
+    instance_tls_key: Path | None = Field(None, description="PEM file of its key.")
+    instance_tls_name: str = Field(
+        "",
+        description="DNS name that every instance's certificate must have. Empty: the host or address under "
+        "which it is called.",
+    )
+    instance_token_file: Path | None = Field(
+        None, description="File of the token that is shown to instances."
+    )
     consul: str = Field(
         "http://127.0.0.1:8500",
         description="Address of the Consul agent from which instances are learnt.",
     )
     consul_token: str = Field(
-        "", repr=False, description="Access token for Consul; empty when it asks for none."
+        "",
+        repr=False,
+        description="Access token for Consul; empty when it asks for none. Better in a file: consul_token_file.",
+    )
+    consul_token_file: Path | None = Field(
+        None, description="File of the access token for Consul; read anew when it changes."
+    )
+    consul_ca: Path | None = Field(
+        None,
+        description="PEM file of those who may sign Consul's certificate, for an https address. Empty: those whom "
+        "the system trusts.",
     )
     service_name: str = Field(
         "tidegate", pattern=r"^[A-Za-z0-9._-]+$", description="Name to look for in Consul."
@@ -248,6 +310,83 @@ class BalancerSettings(BaseSettings):
         if value != "off" and not (host and port.isdecimal() and int(port) < 65536):
             raise ValueError('is neither HOST:PORT nor "off"')
         return value
+
+    @field_validator("callers")
+    @classmethod
+    def _are_callers(cls, value: dict[str, CallerSettings]) -> dict[str, CallerSettings]:
+        known: dict[str, str] = {}
+        for name, caller in value.items():
+            if not NAME.fullmatch(name):
+                raise ValueError(
+                    f"has {name!r}; letters, digits, '.', '_' and '-' make a caller's name"
+                )
+            if name in (DEFAULT, ANONYMOUS) and caller.share != 1:
+                raise ValueError(f"{name}.share: {caller.share:g} is not 1, which is for all alike")
+            if name in (DEFAULT, ANONYMOUS) and caller.certificates:
+                raise ValueError(
+                    f"{name}.certificates: stands for nobody in particular; give it a name"
+                )
+            for each in caller.certificates:
+                if known.setdefault(each, name) != name:
+                    raise ValueError(
+                        f"{name}.certificates: {each!r} is {known[each]}'s already; one of both is accepted"
+                    )
+        return value
+
+    @model_validator(mode="after")
+    def _secures_what_it_says(self) -> "BalancerSettings":
+        for given, needed in (
+            ("tls_key", "tls_cert"),
+            ("tls_client_ca", "tls_cert"),
+            ("tls_revoked", "tls_client_ca"),
+            ("instance_tls_cert", "instance_tls_ca"),
+            ("instance_tls_key", "instance_tls_cert"),
+            ("instance_tls_name", "instance_tls_ca"),
+        ):
+            if getattr(self, given) and not getattr(self, needed):
+                raise ValueError(f"{given}: {getattr(self, given)} needs {needed}")
+        if self.consul_token and self.consul_token_file:
+            raise ValueError(
+                "consul_token and consul_token_file are both given; one of them is accepted"
+            )
+        if self.consul_ca and not self.consul.startswith("https://"):
+            raise ValueError(
+                f"consul_ca: {self.consul_ca} is for https://, and consul is {self.consul}"
+            )
+        if self.instance_token_file and not self.instance_tls_ca and not self._calls_loopback_alone:
+            raise ValueError(
+                f"instance_token_file: {self.instance_token_file} would travel unencrypted to instances; "
+                "give instance_tls_ca as well"
+            )
+        if any(caller.certificates for caller in self.callers.values()) and not self.tls_client_ca:
+            raise ValueError(
+                "callers: certificates are given, and tls_client_ca, who signs them, is not"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _says_who_may_call(self) -> "BalancerSettings":
+        try:
+            self.lets_anonymous_in  # noqa: B018
+        except IdentityError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def lets_anonymous_in(self) -> bool:
+        """Whether who shows nothing may call. Raises IdentityError where nothing says who may."""
+        return lets_anonymous_in(self.host, names_callers=self.names_callers, asked=self.anonymous)
+
+    @property
+    def names_callers(self) -> bool:
+        """Whether callers can show who they are."""
+        return self.tokens is not None or self.tls_client_ca is not None
+
+    @property
+    def _calls_loopback_alone(self) -> bool:
+        return bool(self.addresses) and all(
+            is_loopback(address.rpartition(":")[0]) for address in self.addresses
+        )
 
     @model_validator(mode="after")
     def _one_source_of_instances(self) -> "BalancerSettings":
@@ -424,4 +563,8 @@ def _line(error: ValidationError) -> str:
     said = words.get(first["type"], message).format(**limits)
     field = BalancerSettings.model_fields.get(name)
     meaning = f" ({field.description})" if field is not None else ""
-    return f"{name}: {first['input']} {said}{meaning}"
+    # Words under a misspelt name may be a secret.
+    is_misspelt = first["type"] == "extra_forbidden" and isinstance(first["input"], str)
+    is_secret = is_misspelt or (field is not None and not field.repr)
+    value = "(its value)" if is_secret else first["input"]
+    return f"{name}: {value} {said}{meaning}"

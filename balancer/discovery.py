@@ -11,12 +11,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
 
 import consul
-import requests
 import structlog
-from consul.std import HTTPClient
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -27,6 +24,7 @@ from tenacity import (
 )
 from tenacity.nap import sleep_using_event
 
+from tidegate.balancer.consul_http import ConsulAccess, ConsulHttp
 from tidegate.balancer.core.instance import Registration
 from tidegate.balancer.memory import Memory
 from tidegate.balancer.registration import read_registration
@@ -42,38 +40,20 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 0.2, 2.0
 _log = structlog.get_logger("tidegate.balancer.discovery")
 
 
-class _Http(HTTPClient):  # type: ignore[misc]  # the library has no types
-    """python-consul's transport with a time-out, and deaf to the environment's proxies."""
-
-    def __init__(self, scheme: str, host: str, port: int) -> None:
-        super().__init__(host, port, scheme)
-        self.session.trust_env = False
-
-    def get(
-        self,
-        callback: Callable[[Any], Any],
-        path: str,
-        params: Sequence[tuple[str, str]] | None = None,
-    ) -> Any:
-        response = self.session.get(self.uri(path, params), timeout=(SLACK_S, WAIT_S + SLACK_S))
-        return callback(self.response(response))
-
-
 class ConsulDiscovery:
     """Watches one service name in one Consul."""
 
-    def __init__(self, url: str, token: str | None, service: str, observe: Observe) -> None:
-        parts = urlsplit(url)
-        self._url = url
+    def __init__(self, access: ConsulAccess, service: str, observe: Observe) -> None:
+        self._url = access.url
         self._service = service
         self._observe = observe
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
         self._is_away = False
         self._complaints: set[str] = set()
-        http = _Http(parts.scheme, parts.hostname or "127.0.0.1", parts.port or 8500)
+        http = ConsulHttp(access, (SLACK_S, WAIT_S + SLACK_S))
         # The whole client would read CONSUL_HTTP_ADDR, which must not outvote the setting.
-        self._health = consul.base.Consul.Health(SimpleNamespace(http=http, token=token, dc=None))
+        self._health = consul.base.Consul.Health(SimpleNamespace(http=http, token=None, dc=None))
         self._thread = threading.Thread(target=self._watch, name="consul", daemon=True)
 
     def __str__(self) -> str:
@@ -91,7 +71,8 @@ class ConsulDiscovery:
         memory, told = Memory(), None
         retrying = Retrying(
             retry=retry_if_exception_type(
-                (consul.ConsulException, requests.RequestException, ValueError, KeyError, TypeError)
+                # requests' own are OSErrors; so is a CA that can't be read.
+                (consul.ConsulException, OSError, ValueError, KeyError, TypeError)
             ),
             wait=wait_exponential(multiplier=FIRST_RETRY_S, max=LONGEST_RETRY_S)
             + wait_random(0, 0.1),

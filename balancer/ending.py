@@ -11,9 +11,15 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from tidegate.balancer.core.call import Outcome
+from tidegate.identity.why import Why
 
 NO_WORK_DONE = frozenset({"SLOTS_TAKEN", "DRAINING"})
 """Reasons with which an instance says that it did nothing for the call."""
+DISTRUST = frozenset(
+    {Why.NO_CREDENTIALS, Why.TOKEN_UNKNOWN, Why.TOKEN_EXPIRED, Why.CERTIFICATE_REVOKED}
+    | {Why.CALLER_UNKNOWN}
+)
+"""With which an instance says that it doesn't take calls from this balancer; it is as good as away."""
 
 
 class Progress(Enum):
@@ -69,6 +75,9 @@ def outcome_of(
             if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
                 return Outcome.INVALID
             return Outcome.FAILED if reason else broke
+        case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
+            is_ours = reason_in(trailers) in {why.value for why in DISTRUST}
+            return broke if is_ours else Outcome.INVALID
         case grpc.StatusCode.INTERNAL | grpc.StatusCode.UNKNOWN | grpc.StatusCode.DATA_LOSS:
             return Outcome.FAILED
         case _:

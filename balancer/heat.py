@@ -11,6 +11,7 @@ from datetime import datetime
 
 from tidegate.balancer.board import Board
 from tidegate.balancer.config import BalancerSettings
+from tidegate.balancer.consul_http import ConsulAccess
 from tidegate.balancer.dispatcher import Dispatcher
 from tidegate.balancer.launchers.choice import Choice
 from tidegate.balancer.launching import Launching
@@ -24,6 +25,7 @@ class Heat:
     def __init__(
         self,
         settings: BalancerSettings,
+        consul: ConsulAccess,
         choice: Choice,
         dispatcher: Dispatcher,
         drained: Callable[[], Collection[str]],
@@ -31,9 +33,9 @@ class Heat:
         wall: Callable[[], datetime],
     ) -> None:
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-        consul = settings.consul, settings.consul_token or None, settings.service_name
-        self._leadership = ConsulLeadership(*consul, f"{name} {worker}".strip())
-        self._board = Board(*consul, name)
+        service = settings.service_name
+        self._leadership = ConsulLeadership(consul, service, f"{name} {worker}".strip())
+        self._board = Board(consul, service, name)
         self._launching = Launching(
             choice.launcher, settings.scales, lambda: self._leadership.is_leader
         )

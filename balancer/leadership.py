@@ -13,10 +13,9 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 import consul
-import requests
 import structlog
 
-from tidegate.balancer.consul_http import ConsulHttp
+from tidegate.balancer.consul_http import ConsulAccess, ConsulHttp
 
 SESSION_S = 10
 """Time to live of the session: the shortest that Consul accepts."""
@@ -29,7 +28,8 @@ TIMEOUT_S = 3.0
 GOODBYE_S = 2.0
 """How long a stop waits for the lock to be given back; after that it is left to the session's end."""
 
-_PROBLEMS = (consul.ConsulException, requests.RequestException, ValueError, KeyError, TypeError)
+_PROBLEMS = (consul.ConsulException, OSError, ValueError, KeyError, TypeError)
+"""requests' own are OSErrors; so is a CA that can't be read."""
 
 _log = structlog.get_logger("tidegate.balancer.leadership")
 
@@ -37,11 +37,11 @@ _log = structlog.get_logger("tidegate.balancer.leadership")
 class ConsulLeadership:
     """One candidate for the lead of the fleet of one service name; `name` is for people."""
 
-    def __init__(self, url: str, token: str | None, service: str, name: str) -> None:
-        self._url = url
+    def __init__(self, access: ConsulAccess, service: str, name: str) -> None:
+        self._url = access.url
         self._key = f"tidegate/{service}/leader"
         self._name = name
-        agent = SimpleNamespace(http=ConsulHttp(url, token, TIMEOUT_S), token=None, dc=None)
+        agent = SimpleNamespace(http=ConsulHttp(access, TIMEOUT_S), token=None, dc=None)
         self._sessions = consul.base.Consul.Session(agent)
         self._keys = consul.base.Consul.KV(agent)
         self._session: str | None = None

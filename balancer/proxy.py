@@ -229,6 +229,8 @@ class _Forward:
         trailers = error.trailing_metadata() or ()
         outcome = outcome_of(error.code(), trailers, progress)
         if outcome in (Outcome.LOST, Outcome.REFUSED):
+            if outcome is Outcome.LOST:
+                self.channels.note_lost(lease.send.address, error.code(), error.details() or "")
             return outcome
         lease.end(outcome)
         code, message = error.code(), error.details() or ""

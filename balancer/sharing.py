@@ -76,7 +76,7 @@ class _AbortedError(Exception):
 class _Stage:
     """What the forward takes for its caller: it says what the first caller said, and notes what it is told."""
 
-    metadata: Metadata
+    metadata: Metadata = field(repr=False)
     who: str
     identities: Any
     deadline_s: float | None

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from tidegate.balancer.channels import Channels
 from tidegate.balancer.config import BalancerSettings
+from tidegate.balancer.consul_http import ConsulAccess
 from tidegate.balancer.core.answer_cache import AnswerCache
 from tidegate.balancer.core.call import Lane
 from tidegate.balancer.core.change import Change
@@ -29,6 +30,14 @@ from tidegate.balancer.discovery import ConsulDiscovery
 from tidegate.balancer.dispatcher import Dispatcher
 from tidegate.balancer.drains import Drains
 from tidegate.balancer.fleet import FleetHealth, FleetService
+from tidegate.balancer.guarding import (
+    calling_of,
+    consul_of,
+    guard_of,
+    listening_of,
+    own_token_of,
+    shares_of,
+)
 from tidegate.balancer.heat import Heat
 from tidegate.balancer.launchers.choice import launcher_of
 from tidegate.balancer.launchers.launcher import LaunchError
@@ -42,6 +51,8 @@ from tidegate.balancer.static_discovery import StaticDiscovery
 from tidegate.balancer.telemetry.exporter import Exporter
 from tidegate.balancer.telemetry.fleet import FleetCollector
 from tidegate.balancer.telemetry.meter import Meter
+from tidegate.identity.door import Collected, Door
+from tidegate.identity.problem import IdentityError
 from tidegate.v1 import fleet_pb2, fleet_pb2_grpc
 
 LISTENER_OPTIONS: tuple[tuple[str, int], ...] = (
@@ -84,6 +95,7 @@ def policy_of(settings: BalancerSettings) -> Policy:
         degrade_enter_s=settings.degrade_enter_s,
         degrade_leave_s=settings.degrade_leave_s,
         short_share=settings.short_share,
+        shares=shares_of(settings),
         slow_start_s=settings.slow_start_s,
     )
 
@@ -101,7 +113,25 @@ class Sidecar:
         worker: str = "",
         wall: Callable[[], datetime] = utc_now,
     ) -> None:
+        try:
+            self._build(settings, version, worker, wall)
+        except IdentityError as error:
+            raise StartError(str(error)) from None
+
+    def _build(
+        self,
+        settings: BalancerSettings,
+        version: str,
+        worker: str,
+        wall: Callable[[], datetime],
+    ) -> None:
         self._settings = settings
+        self._tls = listening_of(settings)
+        consul, calling, own_token = (
+            consul_of(settings),
+            calling_of(settings),
+            own_token_of(settings),
+        )
         self._shares_port = bool(worker)
         self._pool = Pool(policy_of(settings), random.Random())  # noqa: S311  # spreads, not secret
         registry = CollectorRegistry()
@@ -109,8 +139,12 @@ class Sidecar:
         self._dispatcher = Dispatcher(self._pool, meter, self._log_change)
         registry.register(FleetCollector(self._pool, self._dispatcher.now_s, version))
         ProcessCollector(registry=registry)
-        self._exporter = Exporter(registry)
-        self._channels = Channels()
+        guard = guard_of(settings, own_token, meter.denied)
+        is_asked = settings.tokens is not None
+        self._exporter = Exporter(
+            registry, self._tls, guard.porter.lets_scrape if is_asked else None
+        )
+        self._channels = Channels(calling)
         self.sharing = (
             Sharing(self._dispatcher, AnswerCache(settings.answer_cache_s))
             if settings.share_equal_calls
@@ -118,16 +152,11 @@ class Sidecar:
         )
         self._discovery: ConsulDiscovery | StaticDiscovery
         if settings.addresses:
-            self._discovery = StaticDiscovery(settings.addresses, self._observe)
+            self._discovery = StaticDiscovery(settings.addresses, self._observe, calling, own_token)
         else:
-            self._discovery = ConsulDiscovery(
-                settings.consul,
-                settings.consul_token or None,
-                settings.service_name,
-                self._observe,
-            )
+            self._discovery = ConsulDiscovery(consul, settings.service_name, self._observe)
         self._drains = Drains()
-        self.heat = self._heat_of(settings, worker, wall)
+        self.heat = self._heat_of(settings, consul, worker, wall)
         self._pulse = Pulse(self._dispatcher.note_lag)
         self._own_call = OwnCall(self._dispatcher.note_delay)
         self._health = FleetHealth(
@@ -136,15 +165,23 @@ class Sidecar:
         self._membership_changed = asyncio.Event()
         self._is_met = asyncio.Event()
         self._reporting: asyncio.Task[None] | None = None
+        proxy = Proxy(self._dispatcher, self._channels, meter, self.sharing)
         self._server = grpc.aio.server(
-            handlers=[Proxy(self._dispatcher, self._channels, meter, self.sharing)],
+            handlers=[Door(proxy, guard.porter.admit) if guard.guards_lanes else proxy],
             # Two balancers on one port by mistake would share its connections without a word.
             options=(*LISTENER_OPTIONS, ("grpc.so_reuseport", int(self._shares_port))),
         )
         fleet = FleetService(
             self._dispatcher, str(self._discovery), version, self._drain, worker, self.heat
         )
-        fleet_pb2_grpc.add_FleetServicer_to_server(fleet, self._server)
+        collected = Collected()
+        fleet_pb2_grpc.add_FleetServicer_to_server(fleet, collected)  # type: ignore[arg-type]
+        self._server.add_generic_rpc_handlers(
+            tuple(
+                Door(each, guard.porter.admit_operator) if guard.guards_fleet else each
+                for each in collected.handlers
+            )
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         names = [
             *SERVICE_NAMES.values(),
@@ -174,6 +211,7 @@ class Sidecar:
         await self._serve_metrics()
         self._reporting = asyncio.ensure_future(self._report_health())
         self._pulse.start()
+        self._channels.start()
         self._discovery.start()
         if self.heat is not None:
             self.heat.start()
@@ -185,6 +223,10 @@ class Sidecar:
         self._own_call.start(f"127.0.0.1:{own_port}")
         address = f"{bracketed(self._settings.host)}:{self.port}"
         _log.info("balancer listens", address=address, discovery=str(self._discovery))
+        if self._settings.tokens is not None and self._tls is None:
+            _log.warning(
+                "tokens travel unencrypted", address=address, hint="give tls_cert and tls_key"
+            )
 
     async def drain(self) -> None:
         """Refuse what is new, answer what waits, and give what runs its time; then stop."""
@@ -213,7 +255,11 @@ class Sidecar:
         _log.info("balancer stopped", cut_off=cut_off)
 
     def _heat_of(
-        self, settings: BalancerSettings, worker: str, wall: Callable[[], datetime]
+        self,
+        settings: BalancerSettings,
+        consul: ConsulAccess,
+        worker: str,
+        wall: Callable[[], datetime],
     ) -> Heat | None:
         try:
             choice = launcher_of(settings)
@@ -221,7 +267,8 @@ class Sidecar:
             raise StartError(str(error)) from None
         if choice is None:
             return None
-        return Heat(settings, choice, self._dispatcher, lambda: self._drains.by_hand, worker, wall)
+        drained = lambda: self._drains.by_hand  # noqa: E731
+        return Heat(settings, consul, choice, self._dispatcher, drained, worker, wall)
 
     async def _serve_metrics(self) -> None:
         address = self._settings.metrics_address
@@ -240,7 +287,10 @@ class Sidecar:
         try:
             if not self._shares_port:
                 try_port(host, port)
-            return self._server.add_insecure_port(f"{bracketed(host)}:{port}")
+            address = f"{bracketed(host)}:{port}"
+            if self._tls is None:
+                return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(address, self._tls.credentials())
         except PortError as error:
             raise StartError(str(error)) from None
         except RuntimeError as error:

@@ -22,6 +22,10 @@ from tenacity import (
 from tidegate.balancer.channels import open_channel
 from tidegate.balancer.core.call import Lane
 from tidegate.balancer.core.instance import Phase, Registration, Role
+from tidegate.identity import bearer
+from tidegate.identity.calling import CallingTls
+from tidegate.identity.distrust import distrust
+from tidegate.identity.watched import Watched
 from tidegate.v1 import fleet_pb2, instance_pb2, instance_pb2_grpc
 
 Observe = Callable[[Sequence[Registration], str], None]
@@ -73,8 +77,16 @@ def instance_id(address: str) -> str:
 class StaticDiscovery:
     """Watches a fixed list of host:port."""
 
-    def __init__(self, addresses: Sequence[str], observe: Observe) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        observe: Observe,
+        tls: CallingTls | None = None,
+        token: Watched[str] | None = None,
+    ) -> None:
         self._addresses = tuple(addresses)
+        self._tls = tls
+        self._token = token
         self._observe = observe
         self._known: dict[str, Registration] = {}
         self._watches: list[asyncio.Task[None]] = []
@@ -99,7 +111,8 @@ class StaticDiscovery:
             error = state.outcome.exception() if state.outcome is not None else None
             if state.attempt_number == 1 and isinstance(error, grpc.aio.AioRpcError):
                 problem = f"{error.code().name}: {error.details()}"
-                _log.warning("instance is away", address=address, problem=problem)
+                why = distrust(problem, address, "instance_tls_ca", "instance_tls_name")
+                _log.warning("instance is away", address=address, problem=why or problem)
 
         retrying = AsyncRetrying(
             retry=retry_if_exception_type((grpc.aio.AioRpcError, ConnectionError)),
@@ -107,8 +120,12 @@ class StaticDiscovery:
             + wait_random(0, 0.1),
             before_sleep=note_away,
         )
-        async with open_channel(address) as channel:
-            await retrying(self._follow, address, channel)
+        await retrying(self._live, address)
+
+    async def _live(self, address: str) -> NoReturn:
+        """Follow one life over a channel of its own, secured by what the files say now."""
+        async with open_channel(address, self._tls) as channel:
+            await self._follow(address, channel)
 
     async def _follow(self, address: str, channel: grpc.aio.Channel) -> NoReturn:
         """Follow one life of an instance, until its connection is lost and an error says so."""
@@ -121,9 +138,13 @@ class StaticDiscovery:
             response_deserializer=health_pb2.HealthCheckResponse.FromString,
         )
         instance = instance_pb2_grpc.InstanceStub(channel)
+        token = self._token
         try:
             async for answer in watch(health_pb2.HealthCheckRequest(service="")):
-                load = await instance.GetLoad(instance_pb2.GetLoadRequest(), timeout=ASK_TIMEOUT_S)
+                shown = () if token is None else ((bearer.KEY, f"Bearer {token.value}"),)
+                load = await instance.GetLoad(
+                    instance_pb2.GetLoadRequest(), timeout=ASK_TIMEOUT_S, metadata=shown
+                )
                 is_healthy = answer.status == health_pb2.HealthCheckResponse.SERVING
                 self._tell(address, registration_of(address, load, is_healthy=is_healthy))
         except grpc.aio.AioRpcError:

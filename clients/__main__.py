@@ -25,6 +25,7 @@ from tidegate.clients.commands.judge import judge
 from tidegate.clients.commands.load import load
 from tidegate.clients.commands.profiles import profiles
 from tidegate.clients.commands.status import status
+from tidegate.clients.commands.token import token as token_commands
 from tidegate.clients.commands.up import up
 from tidegate.clients.commands.web import web
 
@@ -41,6 +42,7 @@ for command in (classify, chat, judge, status, up, web, bench, load):
 app.command()(health)
 app.add_typer(fleet)
 app.add_typer(profiles)
+app.add_typer(token_commands)
 
 
 def _show_version(wanted: bool) -> None:

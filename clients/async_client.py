@@ -6,6 +6,7 @@ again (retry).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ from tidegate.clients.options import (
 )
 from tidegate.clients.patience import checked_concurrency
 from tidegate.clients.profiles import ProfileInfo
+from tidegate.clients.renewal import Renewal
 from tidegate.clients.tls import Tls
 from tidegate.v1 import chat_pb2, fleet_pb2, profile_pb2
 from tidegate.v1.chat_pb2_grpc import ChatStub
@@ -91,6 +93,9 @@ class AsyncClient:
     ) -> None:
         self._connection = Connection(address, timeout_s, attempts, tls, token, caller)
         self._opened: _Open | None = None
+        self._retired: _Open | None = None
+        self._renewal = Renewal(tls)
+        self._closing: asyncio.Task[None] | None = None
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -112,8 +117,9 @@ class AsyncClient:
     async def close(self) -> None:
         """End the calls that are under way, and the connection. It can't be opened again."""
         opened, self._opened, self._is_closed = self._opened, None, True
-        if opened is not None:
-            await opened.channel.close()
+        for each in (opened, self._retired):
+            if each is not None:
+                await each.channel.close()
 
     async def classify(self, text: str, **options: Unpack[ClassifyOptions]) -> Classification:
         """The label that the text deserves."""
@@ -309,6 +315,11 @@ class AsyncClient:
             raise RuntimeError("this client is closed; make a new one")
         if self._opened is None:
             self._opened = self._connected()
+        elif self._renewal.is_due():
+            # The calls on the old one go on until its certificate has been replaced once more.
+            if self._retired is not None:
+                self._closing = asyncio.ensure_future(self._retired.channel.close())
+            self._retired, self._opened = self._opened, self._connected()
         return self._opened
 
     def _connected(self) -> _Open:

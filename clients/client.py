@@ -45,6 +45,7 @@ from tidegate.clients.options import (
 )
 from tidegate.clients.patience import checked_concurrency
 from tidegate.clients.profiles import ProfileInfo
+from tidegate.clients.renewal import Renewal
 from tidegate.clients.tls import Tls
 from tidegate.v1 import chat_pb2, fleet_pb2, profile_pb2
 from tidegate.v1.chat_pb2_grpc import ChatStub
@@ -87,6 +88,8 @@ class Client:
     ) -> None:
         self._connection = Connection(address, timeout_s, attempts, tls, token, caller)
         self._opened: _Open | None = None
+        self._retired: _Open | None = None
+        self._renewal = Renewal(tls)
         self._is_closed = False
         self._opening = threading.Lock()
 
@@ -116,8 +119,9 @@ class Client:
     def close(self) -> None:
         """End the calls that are under way, and the connection. It can't be opened again."""
         opened, self._opened, self._is_closed = self._opened, None, True
-        if opened is not None:
-            opened.channel.close()
+        for each in (opened, self._retired):
+            if each is not None:
+                each.channel.close()
 
     def classify(self, text: str, **options: Unpack[ClassifyOptions]) -> Classification:
         """The label that the text deserves."""
@@ -308,6 +312,11 @@ class Client:
                 raise RuntimeError("this client is closed; make a new one")
             if self._opened is None:
                 self._opened = self._connected()
+            elif self._renewal.is_due():
+                # The calls on the old one go on until its certificate has been replaced once more.
+                if self._retired is not None:
+                    self._retired.channel.close()
+                self._retired, self._opened = self._opened, self._connected()
             return self._opened
 
     def _connected(self) -> _Open:

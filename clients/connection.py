@@ -5,7 +5,7 @@ Knows nothing about which of gRPC's two stacks carries it out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from tidegate.clients.channel import ChannelOptions, channel_options
@@ -29,7 +29,7 @@ class Connection:
     timeout_s: float
     attempts: int
     tls: Tls | None
-    token: str | None
+    token: str | None = field(repr=False)
     caller: str | None
 
     def __post_init__(self) -> None:

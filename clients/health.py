@@ -9,17 +9,20 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from tidegate.clients.channel import channel_options
+from tidegate.clients.tls import Tls
 
 SERVING = "SERVING"
 
 
-def ask_health(address: str, service: str = "", timeout_s: float = 3.0) -> str:
+def ask_health(
+    address: str, service: str = "", timeout_s: float = 3.0, tls: Tls | None = None
+) -> str:
     """Return the status that host:port gives for a service, "" for the whole: SERVING or another.
 
     One that has never heard of the service is SERVICE_UNKNOWN, as in a watch. Raises grpc.RpcError
     when nobody answers within `timeout_s`.
     """
-    with grpc.insecure_channel(address, options=channel_options(address)) as channel:
+    with _channel(address, tls) as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
@@ -33,3 +36,12 @@ def ask_health(address: str, service: str = "", timeout_s: float = 3.0) -> str:
             raise
         name: str = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
         return name
+
+
+def _channel(address: str, tls: Tls | None) -> grpc.Channel:
+    options = channel_options(address)
+    if tls is None:
+        return grpc.insecure_channel(address, options=options)
+    return grpc.secure_channel(
+        address, tls.credentials(), options=[*options, *tls.channel_options()]
+    )

@@ -58,7 +58,7 @@ class Terms:
 
     patience: Patience
     attempts: int
-    metadata: CallMetadata = ()
+    metadata: CallMetadata = field(default=(), repr=False)
 
     def metadata_after(self, previous: int) -> CallMetadata:
         """What is said beside the message when so many attempts were made before."""

@@ -1,11 +1,11 @@
 """Says how a client's connection is secured: by TLS, by a token, or not at all.
 
-Knows nothing about calls; the files are read once, when the channel is made.
+Knows nothing about calls; the files are read when a channel is made.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -26,7 +26,7 @@ class Tls:
 
     ca: Pem | None = None
     cert: Pem | None = None
-    key: Pem | None = None
+    key: Pem | None = field(default=None, repr=False)
     server_name: str | None = None
 
     def __post_init__(self) -> None:

@@ -29,11 +29,15 @@ CHINESE: Mapping[str, str] = {
     "refused: {words}": "被拒绝：{words}",
     "overloaded: {words}": "服务过载：{words}",
     "nobody answers at {address} ({words}); `tidegate up` starts a service": "{address} 没有响应（{words}）；用 `tidegate up` 启动服务",
+    "not called: {words}": "未调用：{words}",
     "unavailable: {words}": "服务不可用：{words}",
     "no answer in time: {words}; --timeout gives it longer": "超时未答：{words}；可用 --timeout 放宽",
     "failed ({code}): {words}": "失败（{code}）：{words}",
     "; try again in {seconds} s": "；{seconds} 秒后再试",
     "what this needs is not installed: {hint}": "缺少所需的包：{hint}",
+    # token.
+    "its hash is in {file}; the token itself is kept nowhere": "其散列已写入 {file}；令牌本身不会保存",
+    "{file} holds no such token of {name}": "{file} 中没有 {name} 的这个令牌",
     # chat, judge.
     "Ctrl-C stops a reply, Ctrl-D leaves.": "Ctrl-C 停止当前回复，Ctrl-D 退出。",
     "Ctrl-D leaves.": "Ctrl-D 退出。",

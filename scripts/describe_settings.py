@@ -88,8 +88,10 @@ def section(program: str, settings: type[BaseSettings]) -> str:
             lines.append(f"| {flag} | {default(field)} | {accepted(field)} | {field.description} |")
         elif get_origin(field.annotation) is dict:
             roles = ", ".join(get_args(get_args(field.annotation)[0]))
-            lines.append(f"| `[{name}.ROLE]` | | {roles} | {field.description} |")
-            tables += table(f"[{name}.ROLE]", kind)
+            # A table for each of a few roles, or by any name.
+            key = "ROLE" if roles else "NAME"
+            lines.append(f"| `[{name}.{key}]` | | {roles} | {field.description} |")
+            tables += table(f"[{name}.{key}]", kind)
         else:
             lines.append(f"| `[{name}]`, `--{name}.KEY` | | | {field.description} |")
             tables += table(f"[{name}]", kind)

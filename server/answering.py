@@ -18,6 +18,7 @@ from tidegate.server.engine.engine import Engine
 from tidegate.server.engine.sequence import EngineError, EngineStoppedError, Sampling
 from tidegate.server.judge import Judge
 from tidegate.server.lane import Lane, Role
+from tidegate.server.overheard import OverheardValidation
 from tidegate.server.preparation import Preparations
 from tidegate.server.priors import Priors
 from tidegate.server.profile import Kind, Profile, ProfileError
@@ -64,7 +65,9 @@ class Answering:
             settings.default_chat_profile,
             settings.default_review_profile,
         )
-        validation = Validation(self.profiles, self._defaults, settings.max_text_characters)
+        checks = self.profiles, self._defaults, settings.max_text_characters
+        characters = settings.log_text_characters
+        validation = OverheardValidation(*checks, characters) if characters else Validation(*checks)
         self._preparations = Preparations(engine, writer, _priors(settings, engine))
         self._scribe = Scribe(writer, engine.context_tokens)
         self._judge = Judge(engine, self._scribe, self._preparations)

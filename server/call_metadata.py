@@ -12,6 +12,7 @@ from tidegate.server.refusal import RefusedError, Violation, refuse_fields
 PROFILE_KEY = "tidegate-profile"
 SYSTEM_PROMPT_KEY = "tidegate-system-prompt-bin"
 MODE_KEY = "tidegate-mode"
+FORBIDS_KEY = "tidegate-forbids"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class CallMetadata:
 
     profile: str | None = None
     system_prompt: str | None = None
+    forbids_system_prompt: bool = False
+    """Said by a balancer of a caller who may bring none, in the message either."""
 
 
 def read_metadata(pairs: Iterable[tuple[str, str | bytes]]) -> CallMetadata:
@@ -33,6 +36,7 @@ def read_metadata(pairs: Iterable[tuple[str, str | bytes]]) -> CallMetadata:
     return CallMetadata(
         profile=None if profile is None else _text(PROFILE_KEY, profile),
         system_prompt=None if system_prompt is None else _text(SYSTEM_PROMPT_KEY, system_prompt),
+        forbids_system_prompt=said.get(FORBIDS_KEY) == "system-prompt",
     )
 
 

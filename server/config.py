@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from pydantic import DirectoryPath, Field, ValidationError, field_validator
+from pydantic import DirectoryPath, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
@@ -18,6 +18,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from tidegate.identity.exposure import lets_anonymous_in
+from tidegate.identity.problem import IdentityError
 from tidegate.server.affinity import parse_cpus
 
 if sys.version_info >= (3, 11):
@@ -55,6 +57,36 @@ class ServerSettings(BaseSettings):
         "",
         description="Host under which balancers and Consul reach this server. "
         "Empty: the host, or the address of this machine when that is a wildcard.",
+    )
+    tls_cert: Path | None = Field(
+        None,
+        description="PEM file of the certificate, and the chain behind it, with which balancers and Prometheus are "
+        "met. Read anew when it changes. Empty: no TLS.",
+    )
+    tls_key: Path | None = Field(None, description="PEM file of its key, without a password.")
+    tls_client_ca: Path | None = Field(
+        None,
+        description="PEM file of those who may sign balancers' certificates; with it nobody comes in without one "
+        "(mTLS).",
+    )
+    tls_revoked: Path | None = Field(
+        None,
+        description="File of the SHA-256 fingerprints of certificates that count no more, one a line.",
+    )
+    trusted_names: str = Field(
+        "",
+        description="Names in the certificates of trusted balancers, NAME,NAME, DNS names or URIs; others are turned "
+        "away. Empty: any certificate that tls_client_ca has signed.",
+    )
+    tokens: Path | None = Field(
+        None,
+        description="File of hashed tokens of the balancers that may call; `tidegate token new` writes it. Read anew "
+        "when it changes.",
+    )
+    anonymous: bool = Field(
+        False,
+        description="Whether who shows neither token nor certificate may call. Without this it is so on loopback "
+        "alone, and only as long as there are neither tokens nor tls_client_ca.",
     )
     role: Literal["both", "sentiment", "chat"] = Field(
         "both", description="Which calls to take: both, sentiment or chat (same weights)."
@@ -138,6 +170,14 @@ class ServerSettings(BaseSettings):
     consul: str = Field(
         "http://127.0.0.1:8500", description='Address of the Consul agent, or "off".'
     )
+    consul_token_file: Path | None = Field(
+        None, description="File of the access token for Consul; read anew when it changes."
+    )
+    consul_ca: Path | None = Field(
+        None,
+        description="PEM file of those who may sign Consul's certificate, for an https address. Empty: those whom "
+        "the system trusts.",
+    )
     service_name: str = Field(
         "tidegate", min_length=1, description="Name under which to register in Consul."
     )
@@ -163,6 +203,13 @@ class ServerSettings(BaseSettings):
     metrics_listen: str = Field(
         "off",
         description='HOST:PORT where Prometheus reads the metrics, like 127.0.0.1:9465, or "off".',
+    )
+    log_text_characters: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Characters of each call's text that the log shows, for whoever looks for a fault; 0 shows "
+        "none.",
     )
     log_format: Literal["console", "json"] = Field(
         "console", description="How log lines look on stderr: console or json."
@@ -198,6 +245,36 @@ class ServerSettings(BaseSettings):
                 "0 and 1 to 3600 are accepted; a step may take a good part of a second"
             )
         return value
+
+    @model_validator(mode="after")
+    def _secures_what_it_says(self) -> "ServerSettings":
+        for given, needed in (
+            ("tls_key", "tls_cert"),
+            ("tls_client_ca", "tls_cert"),
+            ("tls_revoked", "tls_client_ca"),
+            ("trusted_names", "tls_client_ca"),
+        ):
+            if getattr(self, given) and not getattr(self, needed):
+                raise ValueError(f"{given}: {getattr(self, given)} needs {needed}")
+        if self.consul_ca and not self.consul.startswith("https://"):
+            raise ValueError(
+                f"consul_ca: {self.consul_ca} is for https://, and consul is {self.consul}"
+            )
+        try:
+            self.lets_anonymous_in  # noqa: B018
+        except IdentityError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def lets_anonymous_in(self) -> bool:
+        """Whether who shows nothing may call. Raises IdentityError where nothing says who may."""
+        return lets_anonymous_in(self.host, names_callers=self.names_callers, asked=self.anonymous)
+
+    @property
+    def names_callers(self) -> bool:
+        """Whether balancers can show who they are."""
+        return self.tokens is not None or self.tls_client_ca is not None
 
     @property
     def metrics_address(self) -> tuple[str, int] | None:
@@ -283,6 +360,8 @@ def _first_line(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not name:
+        return message
     return (
         f"{name}: {first['input']!r} {message}"
         if "should" in message

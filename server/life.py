@@ -20,10 +20,12 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from tidegate.server.admission import Admission
 from tidegate.server.answering import Answering, check_folder
 from tidegate.server.config import ServerSettings
+from tidegate.server.consul_agent import Check
 from tidegate.server.edge import Edge
 from tidegate.server.engine.engine import Engine
 from tidegate.server.front import Front
 from tidegate.server.garbage import spare_calls
+from tidegate.server.guarding import consul_of, guard_of
 from tidegate.server.instance import InstanceService
 from tidegate.server.lane import Lane, Phase, Role
 from tidegate.server.listener import Listener
@@ -76,14 +78,16 @@ class Life:
         self._front = Front(self._role)
         self._instance = InstanceService(self._role, settings.model, self._admission)
         self._front.add(self._instance.handlers())
-        self._listener = Listener(self._role, self._front)
+        guard = guard_of(settings)
+        self._listener = Listener(self._role, self._front, guard)
         registry.register(
             LoadCollector(
                 self._admission, self._role.lanes, self._instance.load, version("tidegate")
             )
         )
         ProcessCollector(registry=registry)
-        self._exporter = Exporter(registry)
+        allows = None if guard.trust is None else guard.trust.lets_scrape
+        self._exporter = Exporter(registry, guard.tls, allows)
         self._registration: Registration | None = None
         self._stop = asyncio.Event()
         # Held here, because the loop itself keeps no task alive.
@@ -215,11 +219,10 @@ class Life:
             model=settings.model,
             version=version("tidegate"),
             launched_by=settings.launched_by,
+            # An agent has neither our CA nor a certificate of a balancer's to show.
+            check=Check.GRPC if settings.tls_cert is None else Check.SIGN_OF_LIFE,
         )
-        # A tenth of the imports of a start, for those who have no Consul.
-        from tidegate.server.consul_agent import ConsulAgent
-
-        self._registration = Registration(instance, ConsulAgent(settings.consul))
+        self._registration = Registration(instance, consul_of(settings))
         self._registration.start()
 
     def _announce(self, phase: Phase) -> None:

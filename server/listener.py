@@ -11,8 +11,10 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from tidegate.identity.door import Door
 from tidegate.server import instance
 from tidegate.server.front import Front
+from tidegate.server.guarding import OPEN, Guard
 from tidegate.server.lane import Role
 from tidegate.server.start_error import StartError
 
@@ -37,11 +39,14 @@ _OPTIONS = (
 class Listener:
     """The gRPC server of one process, and what it says of its health."""
 
-    def __init__(self, role: Role, front: Front) -> None:
+    def __init__(self, role: Role, front: Front, guard: Guard = OPEN) -> None:
         self._services = ["", *dict.fromkeys(lane.service for lane in role.lanes)]
         self._server = grpc.aio.server(options=_OPTIONS)
         self._health = health.aio.HealthServicer()
-        self._server.add_generic_rpc_handlers((front,))
+        self._tls = guard.tls
+        # Health and reflection stay before it: they tell nothing that isn't in the contract.
+        methods = front if guard.trust is None else Door(front, guard.trust.admit)
+        self._server.add_generic_rpc_handlers((methods,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = [*self._services[1:], instance.SERVICE, health.SERVICE_NAME]
         reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], self._server)
@@ -51,12 +56,17 @@ class Listener:
         _require_free(host, port)
         shown = f"[{host}]" if ":" in host else host
         try:
-            bound = self._server.add_insecure_port(f"{shown}:{port}")
+            bound = self._bind(f"{shown}:{port}")
         except RuntimeError:
             raise StartError(f"{shown}:{port} can't be listened on") from None
         await self.stop_serving()
         await self._server.start()
         return bound
+
+    def _bind(self, address: str) -> int:
+        if self._tls is None:
+            return self._server.add_insecure_port(address)
+        return self._server.add_secure_port(address, self._tls.credentials())
 
     async def start_serving(self) -> None:
         """Say SERVING, for the server as a whole and for each service."""

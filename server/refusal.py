@@ -34,6 +34,7 @@ class Reason(Enum):
     WARMING = "the instance is not ready yet"
     DRAINING = "the instance is going away"
     INVALID_ARGUMENT = "a field is wrong"
+    NOT_ALLOWED = "the caller may not do this, as its balancer says"
     DEADLINE_EXCEEDED = "the call's deadline has passed"
     INTERNAL = "the instance failed on this call"
 
@@ -47,6 +48,8 @@ class Reason(Enum):
                 return grpc.StatusCode.UNAVAILABLE
             case Reason.INVALID_ARGUMENT:
                 return grpc.StatusCode.INVALID_ARGUMENT
+            case Reason.NOT_ALLOWED:
+                return grpc.StatusCode.PERMISSION_DENIED
             case Reason.DEADLINE_EXCEEDED:
                 return grpc.StatusCode.DEADLINE_EXCEEDED
             case Reason.INTERNAL:
@@ -140,6 +143,12 @@ def refuse_broken(error_id: str) -> Refusal:
     """Return the refusal for a fault of ours, whose trace is in the log under `error_id`."""
     message = f"internal error {error_id}: the server's log has the trace under this id"
     return Refusal(Reason.INTERNAL, message, facts={"error_id": error_id})
+
+
+def refuse_system_prompt(field: str) -> Refusal:
+    """Return the refusal of a system prompt in `field` by a caller who may bring none."""
+    message = f"{field}: this caller may bring no system prompt; leave it out"
+    return Refusal(Reason.NOT_ALLOWED, message)
 
 
 def refuse_late() -> Refusal:

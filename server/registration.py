@@ -19,11 +19,12 @@ from tenacity import (
     wait_random,
 )
 
-from tidegate.server.consul_agent import CONSUL_ERRORS, ConsulAgent
+from tidegate.server.consul_agent import CONSUL_ERRORS, Check, ConsulAgent
 from tidegate.server.lane import Lane, Phase, Role
 
 # How often Consul is asked whether it still knows this instance.
 _LOOK_EVERY_S = 3.0
+_SIGN_OF_LIFE_EVERY_S = 1.0
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
 
@@ -42,6 +43,7 @@ class Instance:
     model: str
     version: str
     launched_by: str = ""
+    check: Check = Check.GRPC
 
     @property
     def id(self) -> str:
@@ -123,7 +125,8 @@ class Registration:
         )
         while True:
             await retrying(self._tell)
-            await self._sleep(_LOOK_EVERY_S)
+            is_asked = self._instance.check is Check.GRPC
+            await self._sleep(_LOOK_EVERY_S if is_asked else _SIGN_OF_LIFE_EVERY_S)
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but not longer than until the next announcement."""
@@ -146,10 +149,16 @@ class Registration:
     def _register_if_needed(self, phase: Phase) -> bool:
         instance = self._instance
         tags = instance.tags(phase)
-        if self._agent.find_tags(instance.id) == set(tags):
-            return False
-        self._agent.register(instance.service_name, instance.id, instance.host, instance.port, tags)
-        return True
+        is_news = self._agent.find_tags(instance.id) != set(tags)
+        if is_news:
+            self._agent.register(
+                *(instance.service_name, instance.id, instance.host, instance.port),
+                tags,
+                instance.check,
+            )
+        if instance.check is Check.SIGN_OF_LIFE:
+            self._agent.give_sign_of_life(instance.id)
+        return is_news
 
     def _log_away(self, state: RetryCallState) -> None:
         if not self._is_away:

@@ -13,7 +13,12 @@ from tidegate.server.engine.sequence import Sampling
 from tidegate.server.profile import Kind, Profile
 from tidegate.server.profiles import ProfileStore
 from tidegate.server.prompts import Speaker, Turn
-from tidegate.server.refusal import RefusedError, Violation, refuse_fields
+from tidegate.server.refusal import (
+    RefusedError,
+    Violation,
+    refuse_fields,
+    refuse_system_prompt,
+)
 from tidegate.v1 import chat_pb2, sentiment_pb2
 
 ChatRequest: TypeAlias = (
@@ -188,6 +193,8 @@ class Validation:
     ) -> str | None:
         where = "system_prompt" if body is not None else SYSTEM_PROMPT_KEY
         prompt = body if body is not None else metadata.system_prompt
+        if prompt is not None and metadata.forbids_system_prompt:
+            raise RefusedError(refuse_system_prompt(where))
         if prompt is None or profile is None:
             return prompt
         most = profile.limits.system_prompt_characters

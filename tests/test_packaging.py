@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PORTIONS = {
     "protos/tidegate/v1": "tidegate.v1",
+    "protos/tidegate/identity": "tidegate.identity",
     "server": "tidegate.server",
     "balancer": "tidegate.balancer",
     "clients": "tidegate.clients",

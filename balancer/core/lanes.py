@@ -5,7 +5,7 @@ before all others. A call that leaves frees its place at once: nothing is swept 
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, takewhile
 
@@ -53,12 +53,12 @@ def _work(waiter: Waiter) -> float:
 class WaitingRoom:
     """The waiting calls of one lane, sorted; a caller's own are in order, callers take turns."""
 
-    def __init__(self) -> None:
+    def __init__(self, shares: Mapping[str, float] | None = None) -> None:
         self._waiters: list[Waiter] = []
         self._by_call: dict[int, Waiter] = {}
         # Of each caller, those who did not come back from an instance.
         self._lines: dict[str, list[Waiter]] = {}
-        self._turns = Turns()
+        self._turns = Turns(shares)
 
     def __len__(self) -> int:
         return len(self._waiters)

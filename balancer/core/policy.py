@@ -28,6 +28,8 @@ class Policy:
             Lane.CHAT: LanePolicy(wait_s=30.0, max_waiting=256),
         }
     )
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """Parts of callers, by the key that a call has of its caller, who have another one than 1."""
     chat_share: float = 0.2
     chat_share_window_s: float = 30.0
     slow_start_s: float = 30.0

@@ -39,7 +39,7 @@ class Pool:
     def __init__(self, policy: Policy, rng: Random) -> None:
         self._policy = policy
         self._roster = Roster(policy)
-        self._rooms = {lane: WaitingRoom() for lane in Lane}
+        self._rooms = {lane: WaitingRoom(policy.shares) for lane in Lane}
         self._tallies = {lane: Tally() for lane in Lane}
         self._flights = Flights()
         self._placement = Placement(policy, self._roster, self._rooms, self._flights, rng)

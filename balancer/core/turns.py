@@ -1,6 +1,6 @@
 """Decides whose turn it is among the callers of a lane: theirs who were served least.
 
-Work is what is shared. One who comes anew begins where the least served of the others stands, so that a pause
+Work is what is shared, by each caller's part. One who comes anew begins where the least served of the others stands, so that a pause
 earns no credit. Shares as deficit round robin does, to within one call, and has no quantum to choose.
 Remembers only callers who wait, so that names without end can't grow it. Knows nothing about expiry.
 """
@@ -15,8 +15,10 @@ _Turn = TypeVar("_Turn")
 class Turns:
     """The work that each waiting caller was given, on one common scale."""
 
-    def __init__(self) -> None:
+    def __init__(self, shares: Mapping[str, float] | None = None) -> None:
+        """`shares` are the parts of callers who have another one than 1."""
         self._served: dict[str, float] = {}
+        self._shares = shares or {}
 
     def __len__(self) -> int:
         return len(self._served)
@@ -32,7 +34,7 @@ class Turns:
 
     def charge(self, caller: str, work: float) -> None:
         """Note that a call of the caller was served."""
-        self._served[caller] += work
+        self._served[caller] += self._part(caller, work)
 
     def order(
         self,
@@ -52,7 +54,7 @@ class Turns:
             line = lines[caller]
             yield line[index]
             if index + 1 < len(line):
-                served += work(line[index])
+                served += self._part(caller, work(line[index]))
                 heapreplace(heap, (served, place(line[index + 1]), caller, index + 1))
             else:
                 heappop(heap)
@@ -62,12 +64,17 @@ class Turns:
 
         Takes calls as units of work; of equals, the others go first.
         """
-        until = self._served.get(caller, self._start) + own
+        until = self._served.get(caller, self._start) + self._part(caller, own)
         ahead = own
         for other, length in lengths.items():
-            if other != caller and (turns := int(until - self._served[other]) + 1) > 0:
-                ahead += min(length, turns)
+            if other != caller:
+                turns = int((until - self._served[other]) * self._shares.get(other, 1.0)) + 1
+                ahead += min(length, max(turns, 0))
         return ahead
+
+    def _part(self, caller: str, work: float) -> float:
+        """Work on the common scale: half of it for a caller whose part is twice that of others."""
+        return work / self._shares.get(caller, 1.0) if self._shares else work
 
     @property
     def _start(self) -> float:

@@ -64,8 +64,13 @@ def _server(settings: BalancerSettings, role: Role, name: str) -> tuple[str, ...
     """The command of an instance that this machine is to run."""
     flags = shlex.split(settings.process.server)
     given = {flag.partition("=")[0] for flag in flags}
-    for flag, value in (("--consul", settings.consul), ("--service-name", settings.service_name)):
-        if flag not in given:
-            flags += [flag, value]
+    for flag, value in (
+        ("--consul", settings.consul),
+        ("--consul-ca", settings.consul_ca),
+        ("--consul-token-file", settings.consul_token_file),
+        ("--service-name", settings.service_name),
+    ):
+        if flag not in given and value is not None:
+            flags += [flag, str(value)]
     decided = ("--port", "0", "--role", role.value, "--launched-by", name)
     return (sys.executable, "-m", "tidegate.server", *flags, *decided)

@@ -46,6 +46,13 @@ SHED = Metric(
     "Calls that were turned away, by reason; adds up to the outcome shed.",
     ("lane", "reason"),
 )
+DENIED = Metric(
+    "tidegate_calls_denied_total",
+    "counter",
+    "Calls that their caller may not make, by reason: they were turned away at the door and are "
+    "counted nowhere else.",
+    ("reason",),
+)
 BESIDE = Metric(
     "tidegate_calls_answered_beside_total",
     "counter",

@@ -6,16 +6,17 @@ belong to one instant and need no locks. Knows nothing about what they mean.
 
 import asyncio
 from collections.abc import Iterable
-from threading import Thread
-from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
     CollectorRegistry,
     Metric,
     disable_created_metrics,
-    start_http_server,
+    make_wsgi_app,
 )
 from prometheus_client.registry import Collector
+
+from tidegate.identity.listening import ListeningTls
+from tidegate.identity.metrics_port import Allows, MetricsPort
 
 PATIENCE_S = 5.0
 """For a loop that can't keep up; Prometheus itself gives up after 10 s."""
@@ -41,28 +42,32 @@ class _OnLoop(Collector):
 
 
 class Exporter:
-    """The HTTP server of the metrics in `registry`."""
+    """The HTTP server of the metrics in `registry`: over TLS with `tls`, to whom `allows` lets in."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        tls: ListeningTls | None = None,
+        allows: Allows | None = None,
+    ) -> None:
         # When a counter began: a second series beside each, which Prometheus doesn't ask for.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._served = CollectorRegistry(auto_describe=False)
         self._served.register(_OnLoop(registry))
-        self._serving: tuple[WSGIServer, Thread] | None = None
+        self._tls = tls
+        self._allows = allows
+        self._serving: MetricsPort | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port. Raises OSError when that is not possible."""
         # On a thread: it looks up the host's name.
         self._serving = await asyncio.to_thread(self._open, host, port)
-        return self._serving[0].server_port
+        return self._serving.port
 
     async def stop(self) -> None:
         """Close the port."""
         if self._serving is not None:
-            server, thread = self._serving
-            await asyncio.to_thread(server.shutdown)
-            server.server_close()
-            await asyncio.to_thread(thread.join)
+            await asyncio.to_thread(self._serving.close)
 
-    def _open(self, host: str, port: int) -> tuple[WSGIServer, Thread]:
-        return start_http_server(port, host, self._served)
+    def _open(self, host: str, port: int) -> MetricsPort:
+        return MetricsPort(host, port, make_wsgi_app(self._served), self._tls, self._allows)

@@ -12,6 +12,7 @@ from tidegate.balancer.core.change import FLEET, Change
 from tidegate.balancer.core.verdict import Reason, Send, Shed, Verdict, Wait
 from tidegate.balancer.telemetry import catalogue
 from tidegate.balancer.telemetry.figures import Figures
+from tidegate.identity.why import Why
 
 ENDINGS = ("full", "degraded", "shed", "expired", "cancelled", "failed")
 """How calls end, as the tallies count them."""
@@ -54,6 +55,7 @@ class Meter:
         self._switches = {
             way: figures.count(catalogue.DEGRADED_SWITCHES, way) for way in ("on", "off")
         }
+        self._denied = {why: figures.count(catalogue.DENIED, why.value) for why in Why}
         self._lag = figures.spread(catalogue.LOOP_LAG)
         # Of calls that wait: what their wait was estimated at, or why they wait again.
         self._estimates_s: dict[int, float] = {}
@@ -118,6 +120,10 @@ class Meter:
             self._ejections.inc()
         elif change.instance_id == FLEET and {change.before, change.after} == {"full", "degraded"}:
             self._switches["on" if change.after == "degraded" else "off"].inc()
+
+    def denied(self, why: Why) -> None:
+        """Somebody was turned away at the door."""
+        self._denied[why].inc()
 
     def lagged(self, lag_s: float) -> None:
         """The event loop ran so late."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -72,7 +72,7 @@ class Security:
     """How every call of one command is secured."""
 
     tls: Tls | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
 
 
 _NONE = Security()
@@ -95,6 +95,11 @@ def secure(
 def token() -> str | None:
     """The token that every call of this command carries."""
     return _asked.get().token
+
+
+def asked_tls() -> Tls | None:
+    """How every call of this command is encrypted; None: not."""
+    return _asked.get().tls
 
 
 def tls_paths() -> dict[str, str | None] | None:

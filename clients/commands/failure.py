@@ -22,6 +22,7 @@ from tidegate.clients.errors import (
     Unavailable,
 )
 from tidegate.clients.words import told
+from tidegate.identity.distrust import distrust
 
 
 class ExitCode(IntEnum):
@@ -68,7 +69,10 @@ def exit_code_of(error: TidegateError) -> ExitCode:
 def line_of(error: TidegateError, address: str) -> str:
     """What a person needs to know of an error, on one line."""
     words = " ".join(str(error).split())
+    mistrust = distrust(words, address, "--tls-ca", "--tls-server-name")
     match error:
+        case Unavailable() if mistrust is not None:
+            line = told("not called: {words}", words=mistrust)
         case InvalidInput():
             line = told("refused: {words}", words=words)
         case Overloaded():

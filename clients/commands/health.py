@@ -11,6 +11,7 @@ import grpc
 import typer
 
 from tidegate.clients.commands import options
+from tidegate.clients.commands.connection import asked_tls
 from tidegate.clients.commands.failure import ExitCode, say
 from tidegate.clients.commands.output import write, write_json
 from tidegate.clients.health import SERVING, ask_health
@@ -49,7 +50,10 @@ def health(
     instance is hot.
     """
     try:
-        status = ask_health(address, service, timeout)
+        status = ask_health(address, service, timeout, asked_tls())
+    except OSError as error:
+        say(f"tidegate: {error}")
+        raise typer.Exit(ExitCode.INPUT) from None
     except grpc.RpcError as error:
         words = " ".join(str(error.details()).split())
         line = told("nobody answers at {address} ({words})", address=address, words=words)

@@ -6,7 +6,7 @@ Knows nothing about how it is put on anybody.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -64,7 +64,7 @@ class Plan:
     processes: int = 2
     channels: int = 4
     tls: dict[str, str | None] | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
 
     @property
     def lasts_s(self) -> float:

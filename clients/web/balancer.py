@@ -5,6 +5,7 @@ Knows nothing about HTTP. It tries nothing twice: when to come back is for the p
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from types import TracebackType
 
@@ -17,6 +18,8 @@ from tidegate.clients.channel import channel_options
 from tidegate.clients.errors import TidegateError, error_of_broken_stream
 from tidegate.clients.options import Streaming
 from tidegate.clients.patience import attempts_metadata
+from tidegate.clients.renewal import Renewal
+from tidegate.clients.tls import Tls, checked_token
 from tidegate.clients.web.asking import Asking
 from tidegate.clients.web.events import (
     Event,
@@ -39,11 +42,18 @@ class Balancer:
     Closing a generator of events cancels its call at once.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, tls: Tls | None = None, token: str | None = None) -> None:
+        """Raises ValueError for a token that would travel unencrypted, OSError for files that can't be read."""
         self.address = address
-        self._channel = grpc.aio.insecure_channel(address, channel_options(address))
-        self._chat = ChatStub(self._channel)
-        self._fleet = FleetStub(self._channel)
+        checked_token(token, tls, address)
+        self._shown: tuple[tuple[str, str], ...] = (
+            () if token is None else (("authorization", f"Bearer {token}"),)
+        )
+        self._tls = tls
+        self._renewal = Renewal(tls)
+        self._channel = self._connected()
+        self._retired: grpc.aio.Channel | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<Balancer {self.address}>"
@@ -58,6 +68,8 @@ class Balancer:
         trace: TracebackType | None,
     ) -> None:
         await self._channel.close()
+        if self._retired is not None:
+            await self._retired.close()
 
     async def judge_and_reply(
         self, asking: Asking, time_s: float, caller: str, call_id: str
@@ -74,12 +86,13 @@ class Balancer:
         fields = messages.chat_fields(asking.as_turns(), options)
         metadata = [
             *messages.chat_metadata(options),
+            *self._shown,
             ("tidegate-caller", caller),
             ("x-request-id", call_id),
             # The balancer keeps room for who comes back as told.
             *attempts_metadata(asking.attempt),
         ]
-        call = self._chat.JudgeAndReply(
+        call = ChatStub(self._current()).JudgeAndReply(
             chat_pb2.JudgeAndReplyRequest(**fields), timeout=time_s, metadata=tuple(metadata)
         )
         end: End | None = None
@@ -106,8 +119,8 @@ class Balancer:
 
     async def watch(self, call_id: str) -> AsyncGenerator[Event, None]:
         """The fleet, now and whenever it changes, until an error, which is the last event."""
-        call = self._fleet.WatchStatus(
-            fleet_pb2.WatchStatusRequest(), metadata=(("x-request-id", call_id),)
+        call = FleetStub(self._current()).WatchStatus(
+            fleet_pb2.WatchStatusRequest(), metadata=(*self._shown, ("x-request-id", call_id))
         )
         try:
             while (status := await next_message(call)) is not None:
@@ -116,6 +129,22 @@ class Balancer:
             yield error_event(error, call_id)
         finally:
             call.cancel()
+
+    def _current(self) -> grpc.aio.Channel:
+        """The channel for a new call; another one when the files of TLS have changed."""
+        if self._renewal.is_due():
+            if self._retired is not None:
+                self._closing = asyncio.ensure_future(self._retired.close())
+            self._retired, self._channel = self._channel, self._connected()
+        return self._channel
+
+    def _connected(self) -> grpc.aio.Channel:
+        options, tls = channel_options(self.address), self._tls
+        if tls is None:
+            return grpc.aio.insecure_channel(self.address, options)
+        return grpc.aio.secure_channel(
+            self.address, tls.credentials(), [*options, *tls.channel_options()]
+        )
 
 
 async def _trailers(call: grpc.aio.Call) -> Trailers:

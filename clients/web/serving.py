@@ -10,16 +10,33 @@ import signal
 import socket
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
+from tidegate.clients.tls import Tls
 from tidegate.clients.web.balancer import Balancer
 from tidegate.clients.web.gateway import Gateway, Say
+from tidegate.identity.listening import ListeningTls
 
 # Replies that are being written may end; the balancer's own longest wait.
 GRACE_S = 30
 # More than browsers of one team open; what comes beyond is told 503 at once.
 _CONNECTIONS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """How a gateway is met (`page`), and by what it calls the balancer."""
+
+    page: ListeningTls | None = None
+    tls: Tls | None = None
+    token: str | None = field(default=None, repr=False)
+
+
+OPEN = Security()
 
 
 async def serve(
@@ -29,16 +46,17 @@ async def serve(
     names: Collection[str],
     say: Say,
     on_ready: Callable[[int], None],
+    security: Security = OPEN,
 ) -> None:
     """Serve the page for the balancer at an address until SIGINT or SIGTERM; a second one hurries.
 
     on_ready is told the port, which is a free one for 0. Raises OSError when there is none to have.
     """
-    async with Balancer(address) as balancer:
+    async with Balancer(address, security.tls, security.token) as balancer:
         gateway = Gateway(balancer, names=names, say=say)
         with listening(host, port) as listener:
             on_ready(int(listener.getsockname()[1]))
-            await server_of(gateway).serve(sockets=[listener])
+            await server_of(gateway, security.page).serve(sockets=[listener])
 
 
 @contextmanager
@@ -52,10 +70,11 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def server_of(gateway: Gateway) -> Server:
+def server_of(gateway: Gateway, page: ListeningTls | None = None) -> Server:
     """The server of a gateway, not yet running."""
     return Server(
-        uvicorn.Config(
+        _Config(
+            page,
             gateway.app,
             http="h11",
             ws="none",
@@ -72,6 +91,20 @@ def server_of(gateway: Gateway) -> Server:
         ),
         gateway,
     )
+
+
+class _Config(uvicorn.Config):
+    """uvicorn's settings, with a certificate that is read anew, which it has no setting for."""
+
+    def __init__(self, page: ListeningTls | None, app: ASGIApp, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._page = page
+
+    def load(self) -> None:
+        """As uvicorn makes itself ready."""
+        super().load()
+        if self._page is not None:
+            self.ssl = self._page.context()
 
 
 class Server(uvicorn.Server):

@@ -4,22 +4,29 @@ Knows nothing about what they mean.
 """
 
 import asyncio
-from threading import Thread
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, disable_created_metrics, start_http_server
+from prometheus_client import CollectorRegistry, disable_created_metrics, make_wsgi_app
 
+from tidegate.identity.listening import ListeningTls
+from tidegate.identity.metrics_port import Allows, MetricsPort
 from tidegate.server.start_error import StartError
 
 
 class Exporter:
-    """The HTTP server of the metrics in `registry`."""
+    """The HTTP server of the metrics in `registry`: over TLS with `tls`, to whom `allows` lets in."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        tls: ListeningTls | None = None,
+        allows: Allows | None = None,
+    ) -> None:
         # When a counter began: a second series beside each, which Prometheus doesn't ask for.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry
-        self._serving: tuple[WSGIServer, Thread] | None = None
+        self._tls = tls
+        self._allows = allows
+        self._serving: MetricsPort | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port. Raises StartError when that is not possible."""
@@ -31,15 +38,12 @@ class Exporter:
             raise StartError(
                 f"metrics_listen: {host}:{port} can't be listened on: {problem}"
             ) from None
-        return self._serving[0].server_port
+        return self._serving.port
 
     async def stop(self) -> None:
         """Close the port."""
         if self._serving is not None:
-            server, thread = self._serving
-            await asyncio.to_thread(server.shutdown)
-            server.server_close()
-            await asyncio.to_thread(thread.join)
+            await asyncio.to_thread(self._serving.close)
 
-    def _open(self, host: str, port: int) -> tuple[WSGIServer, Thread]:
-        return start_http_server(port, host, self._registry)
+    def _open(self, host: str, port: int) -> MetricsPort:
+        return MetricsPort(host, port, make_wsgi_app(self._registry), self._tls, self._allows)

@@ -8,6 +8,7 @@ from support.consul import ConsulAgent
 from support.waiting import eventually
 
 from tidegate.balancer.board import Board, BoardError
+from tidegate.balancer.consul_http import ConsulAccess
 from tidegate.balancer.core.call import Lane
 from tidegate.balancer.core.instance import Role
 from tidegate.balancer.core.look import Press
@@ -21,7 +22,7 @@ WORK = {Role.BOTH: {Lane.SENTIMENT: Press(), Lane.CHAT: CHATS}}
 
 @asynccontextmanager
 async def board(consul: ConsulAgent, service: str, name: str) -> AsyncIterator[Board]:
-    it = Board(consul.url, None, service, name)
+    it = Board(ConsulAccess(consul.url), service, name)
     it.start()
     try:
         yield it

@@ -16,11 +16,11 @@ from tidegate.balancer.core.schedule import Entry
 
 def test_flags_win_over_variables_and_variables_over_the_file(tmp_path, monkeypatch):
     file = tmp_path / "balancer.toml"
-    file.write_text('port = 1\nchat_wait_s = 1\nhost = "h1"\n')
+    file.write_text('port = 1\nchat_wait_s = 1\nhost = "127.0.0.2"\n')
     monkeypatch.setenv("TIDEGATE_BALANCER_PORT", "2")
     monkeypatch.setenv("TIDEGATE_BALANCER_CHAT_WAIT_S", "2")
     settings = read_settings(["--config", str(file), "--port", "3"])
-    assert (settings.port, settings.chat_wait_s, settings.host) == (3, 2.0, "h1")
+    assert (settings.port, settings.chat_wait_s, settings.host) == (3, 2.0, "127.0.0.2")
 
 
 def test_the_defaults_are_those_of_the_contract():

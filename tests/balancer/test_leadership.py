@@ -7,6 +7,7 @@ import pytest
 from support.consul import ConsulAgent
 from support.waiting import eventually
 
+from tidegate.balancer.consul_http import ConsulAccess
 from tidegate.balancer.leadership import SESSION_S, ConsulLeadership
 
 pytestmark = pytest.mark.consul
@@ -17,7 +18,7 @@ PATIENCE_S = 60.0
 
 @asynccontextmanager
 async def standing(consul: ConsulAgent, service: str, name: str) -> AsyncIterator[ConsulLeadership]:
-    candidate = ConsulLeadership(consul.url, None, service, name)
+    candidate = ConsulLeadership(ConsulAccess(consul.url), service, name)
     candidate.start()
     try:
         yield candidate

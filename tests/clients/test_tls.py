@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,14 @@ import grpc
 import pytest
 import pytest_asyncio
 import trustme
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from support.scripted_service import Service, running_service
 from support.shell import Shell
 
+from tidegate.balancer.config import BalancerSettings
 from tidegate.clients import AsyncClient, Client, Tls, Unavailable
+from tidegate.clients.commands.connection import Security
+from tidegate.clients.connection import Connection
 
 NAME = "tidegate.test"
 TOKEN = "a secret"
@@ -118,3 +122,95 @@ async def test_what_does_not_fit_together_is_one_line(options: tuple[str, ...], 
 def test_a_token_that_cannot_be_sent_is_refused(token: str) -> None:
     with pytest.raises(ValueError, match="token: only printable ASCII"):
         Client("localhost:1", token=token)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--tls-server-name", "elsewhere.test"), "--tls-server-name must be a name in it"),
+        (("--tls-ca", "theirs.pem"), "signed by nobody whom --tls-ca names"),
+    ],
+)
+async def test_a_balancer_that_is_not_trusted_is_told_with_what_to_do(
+    secure: Service, pems: Pems, tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "theirs.pem")
+    given = [str(tmp_path / each) if each.endswith(".pem") else each for each in options]
+    shell = Shell(secure.address)
+    done = await shell.run(*pems.options, *given, "classify", "好", "--timeout", "5")
+    assert done.exit_code == 4
+    assert f"{secure.address} is not trusted" in done.stderr
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+async def test_a_client_shows_a_new_certificate_without_dropping_a_call(
+    secure: Service, authority: trustme.CA, pems: Pems, kind: type[Client] | type[AsyncClient]
+) -> None:
+    tls = Tls(pems.ca, pems.cert, pems.key, server_name=NAME)
+    client = kind(secure.address, tls=tls)
+    opened: set[int] = set()
+
+    async def classified() -> int:
+        answer = client.classify("好") if kind is AsyncClient else None
+        label = await answer if answer else await asyncio.to_thread(client.classify, "好")
+        assert label.label == "正面"
+        opened.add(id(client._opened))
+        return len(opened)
+
+    try:
+        for number in range(1, 3):
+            assert await until(classified, number)
+            new = authority.issue_cert(f"client-{number}@tidegate.test")
+            # Half of the pair, for a while.
+            new.cert_chain_pems[0].write_to_path(pems.cert)
+            for _ in range(3):
+                assert await classified() == number
+            new.private_key_pem.write_to_path(pems.key)
+        await until(classified, 3)
+    finally:
+        closed = client.close()
+        if closed is not None:
+            await closed
+
+
+async def until(count: Callable[[], Awaitable[int]], number: int) -> bool:
+    for _ in range(2000):
+        if await count() == number:
+            return True
+    raise AssertionError(f"never {number}")
+
+
+def test_a_secret_is_no_part_of_what_a_repr_shows(pems: Pems) -> None:
+    tls = Tls(pems.ca, pems.cert.read_bytes(), pems.key.read_bytes())
+    connection = Connection("localhost:1", 1.0, 1, tls, TOKEN, None)
+    said = [
+        connection,
+        connection.terms(None),
+        connection.endless_terms(None),
+        Security(tls, TOKEN),
+    ]
+    said += [Client("localhost:1", token=TOKEN), AsyncClient("localhost:1", token=TOKEN)]
+    shown = repr([*said, BalancerSettings(consul_token=TOKEN)])
+    assert TOKEN not in shown
+    assert "PRIVATE" not in shown
+
+
+async def test_health_is_asked_for_over_tls(authority: trustme.CA, pems: Pems) -> None:
+    ours = authority.issue_cert(NAME)
+    server = grpc.aio.server()
+    servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    pair = (ours.private_key_pem.bytes(), ours.cert_chain_pems[0].bytes())
+    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+    await server.start()
+    try:
+        shell = Shell("unused:1")
+        address = f"127.0.0.1:{port}"
+        assert (await shell.run(*pems.options, "health", address)).stdout == "SERVING\n"
+        assert (await shell.run("health", address)).exit_code == 1
+        missing = await shell.run("--tls-ca", "/none.pem", "health", address)
+        assert (missing.exit_code, "No such file" in missing.stderr) == (2, True)
+    finally:
+        await server.stop(None)

@@ -4,13 +4,17 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
+from uuid import uuid4
 
 import pytest
+from support.identities import Pair
 
 # Straight to the agent, whatever proxies the environment names.
 _OPENER = build_opener(ProxyHandler({}))
@@ -47,11 +51,15 @@ class ConsulAgent:
         self._command = [*inside, binary, "agent", "-dev", f"-bind={address}", f"-client={address}"]
         self._ports = free_ports(4)
         self._process: subprocess.Popen[bytes] | None = None
+        self._opener = _OPENER
+        self._names = ("http", "server", "serf-lan", "serf-wan")
+        self._headers: dict[str, str] = {}
         self.url = f"http://{address}:{self._ports[0]}"
 
     def start(self) -> None:
-        names = ("http", "server", "serf-lan", "serf-wan")
-        ports = [f"-{name}-port={port}" for name, port in zip(names, self._ports, strict=True)]
+        ports = [
+            f"-{name}-port={port}" for name, port in zip(self._names, self._ports, strict=True)
+        ]
         self._process = subprocess.Popen(
             [
                 *self._command,
@@ -96,7 +104,8 @@ class ConsulAgent:
 
     def services(self, name: str) -> list[dict[str, Any]]:
         """What is registered under a name: id, address, port, tags, and whether its check passes."""
-        with _OPENER.open(f"{self.url}/v1/health/service/{name}", timeout=5) as answer:
+        asked = Request(f"{self.url}/v1/health/service/{name}", headers=self._headers)
+        with self._opener.open(asked, timeout=5) as answer:
             return [
                 {
                     "id": entry["Service"]["ID"],
@@ -109,12 +118,47 @@ class ConsulAgent:
             ]
 
     def _put(self, path: str, body: object) -> None:
-        request = Request(self.url + path, json.dumps(body).encode(), method="PUT")
-        _OPENER.open(request, timeout=5).close()
+        self._ask(path, body)
+
+    def _ask(self, path: str, body: object) -> Any:
+        said = json.dumps(body).encode()
+        request = Request(self.url + path, said, headers=self._headers, method="PUT")
+        with self._opener.open(request, timeout=5) as answer:
+            return json.loads(answer.read() or b"null")
 
     def _leads(self) -> bool:
         try:
-            with _OPENER.open(self.url + "/v1/status/leader", timeout=2) as answer:
+            with self._opener.open(self.url + "/v1/status/leader", timeout=2) as answer:
                 return bool(json.load(answer))
         except (OSError, ValueError):
             return False
+
+
+class GuardedConsulAgent(ConsulAgent):
+    """An agent that is met by HTTPS alone, and does nothing for who has no token (ACL, default deny).
+
+    `shows` is its certificate; its settings go to `folder`.
+    """
+
+    def __init__(self, binary: str, shows: Pair, folder: Path) -> None:
+        super().__init__(binary)
+        self.management = str(uuid4())
+        self._names = ("https", "server", "serf-lan", "serf-wan")
+        self._headers = {"X-Consul-Token": self.management}
+        self.url = self.url.replace("http://", "https://")
+        context = ssl.create_default_context(cafile=str(shows.ca))
+        self._opener = build_opener(ProxyHandler({}), HTTPSHandler(context=context))
+        settings = folder / "consul.json"
+        files = {"ca_file": str(shows.ca), "cert_file": str(shows.cert), "key_file": str(shows.key)}
+        # As releases from 1.4 on understand it.
+        tokens = {"master": self.management, "agent": self.management}
+        acl = {"enabled": True, "default_policy": "deny", "tokens": tokens}
+        settings.write_text(json.dumps({**files, "acl": acl}))
+        self._command += [f"-config-file={settings}", "-http-port=-1"]
+
+    def token_for(self, rules: str) -> str:
+        """A new access token that is allowed what `rules` say."""
+        name = f"policy-{uuid4()}"
+        self._ask("/v1/acl/policy", {"Name": name, "Rules": rules})
+        made: str = self._ask("/v1/acl/token", {"Policies": [{"Name": name}]})["SecretID"]
+        return made

@@ -39,8 +39,13 @@ class PlayedInstance:
     """
 
     def __init__(
-        self, sentiment_slots: int = 4, chat_slots: int = 2, degraded_slots: int = 0
+        self,
+        sentiment_slots: int = 4,
+        chat_slots: int = 2,
+        degraded_slots: int = 0,
+        credentials: grpc.ServerCredentials | None = None,
     ) -> None:
+        self._credentials = credentials
         self.slots = {
             "sentiment": sentiment_slots,
             "chat": chat_slots,
@@ -92,7 +97,11 @@ class PlayedInstance:
         instance_pb2_grpc.add_InstanceServicer_to_server(_Load(self), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         await self._health.set("", SERVING)
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        address = f"127.0.0.1:{port}"
+        if self._credentials is None:
+            self.port = self._server.add_insecure_port(address)
+        else:
+            self.port = self._server.add_secure_port(address, self._credentials)
         await self._server.start()
         return self
 

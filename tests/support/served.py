@@ -15,6 +15,7 @@ from tidegate.server.config import ServerSettings
 from tidegate.server.edge import Edge
 from tidegate.server.engine.engine import Engine
 from tidegate.server.front import Front
+from tidegate.server.guarding import guard_of
 from tidegate.server.instance import InstanceService
 from tidegate.server.lane import Lane, Role
 from tidegate.server.listener import Listener
@@ -36,6 +37,7 @@ class Served:
     model: ScriptedModel
     listener: Listener
     metrics_port: int
+    port: int
 
     @property
     def sentiment(self) -> SentimentStub:
@@ -81,7 +83,9 @@ async def serve(
     front = Front(role)
     instance = InstanceService(role, "scripted", admission)
     registry.register(LoadCollector(admission, role.lanes, instance.load, "test"))
-    exporter = Exporter(registry)
+    guard = guard_of(chosen)
+    allows = None if guard.trust is None else guard.trust.lets_scrape
+    exporter = Exporter(registry, guard.tls, allows)
     front.add(instance.handlers())
     answering = Answering(chosen, engine, edge)
     await answering.warm_up()
@@ -90,12 +94,12 @@ async def serve(
     metrics_port = await exporter.start(*chosen.metrics_address) if chosen.metrics_address else 0
     front.add(answering.handlers())
     front.open()
-    async with Listener(role, front) as listener:
+    async with Listener(role, front, guard) as listener:
         port = await listener.start(chosen.host, 0)
         await listener.start_serving()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             try:
-                yield Served(channel, admission, edge, engine, model, listener, metrics_port)
+                yield Served(channel, admission, edge, engine, model, listener, metrics_port, port)
             finally:
                 model.release()
                 await exporter.stop()

@@ -19,7 +19,7 @@ from tidegate.balancer.launchers.docker import FLEET, DockerLauncher
 from tidegate.balancer.launchers.launcher import LaunchError
 from tidegate.balancer.launchers.settings import DockerSettings
 
-SIMULATED = "--model simulated"
+SIMULATED = "--model simulated --anonymous true"
 
 # Docker's client leaves the socket of a connection that failed to the garbage collector.
 leaves_sockets = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -107,7 +107,7 @@ async def test_a_new_launcher_takes_over_what_another_one_left(engine, engine_co
 async def test_a_container_gets_what_the_settings_give_it(engine, engine_consul, tmp_path):
     (tmp_path / "fast.toml").write_text("step_s = 0.001\n")
     tmp_path.chmod(0o755)
-    server = "--model simulated:/weights/fast.toml --chat-slots 3"
+    server = "--model simulated:/weights/fast.toml --chat-slots 3 --anonymous true"
     cpus = ("0", "1")
     async with launcher_of(
         *(engine, engine_consul, "given"),
@@ -153,7 +153,7 @@ async def test_what_is_missing_is_said_in_one_line_and_leaves_nothing(
 
 
 async def test_an_instance_that_ends_by_itself_is_told_with_its_last_words(engine, engine_consul):
-    wrong = "--model simulated:/weights/none.toml"
+    wrong = "--model simulated:/weights/none.toml --anonymous true"
     async with launcher_of(engine, engine_consul, "brief", server=wrong) as launcher:
         await launcher.keep(Role.BOTH, 1)
 
@@ -203,7 +203,10 @@ def test_a_balancer_from_our_image_serves_a_server_from_our_image(engine, engine
     client = engine.client
     server = client.containers.run(
         SERVER,
-        ["--model", "simulated", "--service-name", "pair", "--consul", engine_consul.url],
+        [
+            *("--model", "simulated", "--service-name", "pair"),
+            *("--consul", engine_consul.url, "--anonymous", "true"),
+        ],
         detach=True,
         healthcheck=often,
     )
@@ -213,6 +216,7 @@ def test_a_balancer_from_our_image_serves_a_server_from_our_image(engine, engine
         environment={
             "TIDEGATE_BALANCER_CONSUL": engine_consul.url,
             "TIDEGATE_BALANCER_SERVICE_NAME": "pair",
+            "TIDEGATE_BALANCER_ANONYMOUS": "true",
         },
         ports={"50051": (engine.address, 50051)},
         healthcheck=often,

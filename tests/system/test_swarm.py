@@ -31,7 +31,7 @@ async def launcher_of(
         "network": "host",
         # Empty, unless Swarm fills in what it knows.
         "advertise_host": "{{with .Node.Hostname}}" + engine.address + "{{end}}",
-        "server": "--model simulated --port 0",
+        "server": "--model simulated --port 0 --anonymous true",
         **settings,
     }
     launcher = SwarmLauncher(SwarmSettings(**chosen), fleet=fleet, consul=consul.url)
