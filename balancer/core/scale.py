@@ -110,6 +110,8 @@ class _RoleState:
         self.alarm_until_s = -math.inf
         self.known_from_s = -math.inf
         """From when on calls tell what there is to do; before this they are those that waited for the first."""
+        self.lead_s = 0.0
+        """With which the entry that is on was found: a start that was quicker than expected must not end it."""
         self.pin: int | None = None
         self.pinned = ""
 
@@ -250,7 +252,9 @@ class Scaler:
     def _floor(self, state: _RoleState, wall: datetime) -> tuple[int, str]:
         """The least that is kept whatever the load, and why."""
         floor, why = state.settings.minimum, f"minimum {state.settings.minimum}"
-        entry = scheduled(state.settings.schedule, wall, state.warm_up.expected_s + LEAD_S)
+        lead_s = max(state.warm_up.expected_s + LEAD_S, state.lead_s)
+        entry = scheduled(state.settings.schedule, wall, lead_s)
+        state.lead_s = 0.0 if entry is None else lead_s
         if entry is not None and entry.count > floor:
             floor, why = entry.count, f"schedule {entry.cron!r} {entry.zone}"
         if state.pin is not None and state.pin > floor:

@@ -240,6 +240,16 @@ def test_a_schedule_has_its_instances_hot_at_its_minute():
     assert story.launched == 1
 
 
+def test_a_start_that_was_quicker_than_expected_is_not_stopped_before_its_minute():
+    entry = Entry("1 8 * * *", 2, for_s=60.0)
+    story = Story(replace(SETTINGS, warm_up_s=40.0, idle_s=1.0, schedule=(entry,)), start_s=5.0)
+    (start,) = story.go(119, calls=0)
+    assert start.count == 2
+    assert story.scaler.warm_up_s(Role.BOTH) == 5.0
+    story.go(5, calls=0)
+    assert story.launched == 1
+
+
 def test_a_pin_holds_until_it_is_let_go():
     story = Story()
     story.scaler.pin(Role.BOTH, 2)
