@@ -6,6 +6,7 @@ Knows nothing about channels, and looks no name up.
 from __future__ import annotations
 
 import ipaddress
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 _NAMED = ("dns:", "unix:", "ipv4:", "ipv6:", "xds:")
@@ -48,12 +49,11 @@ def _is_local(part: str) -> bool:
 
 
 def _family_of(part: str, address: str) -> str:
-    host = _host_of(part)
-    try:
+    host, version, port = _host_of(part), 4, None
+    with suppress(ValueError):
+        if host != "localhost":
+            version = ipaddress.ip_address(host or "").version
         port = urlsplit(f"//{part}").port
-        version = 4 if host == "localhost" else ipaddress.ip_address(host or "").version
-    except ValueError:
-        port, version = None, 0
     if not port:
         raise ValueError(
             f"address: {part!r} in {address!r} is not IP:PORT; several balancers are named by their IP addresses, "

@@ -115,7 +115,7 @@ def busiest(asked: Mapping[Lane, Press], slots: Mapping[Lane, int]) -> tuple[int
         return -(-count * slots[unit] // slots[lane])
 
     most = asked[lane]
-    counts = (in_unit(each) for each in (most.in_flight, most.waiting, most.turned_away))
+    counts = in_unit(most.in_flight), in_unit(most.waiting), in_unit(most.turned_away)
     return slots[unit], Press(*counts, most.estimated_wait_s)
 
 
