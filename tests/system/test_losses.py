@@ -1,7 +1,6 @@
 """What is lost when parts of a fleet are: instances and balancers killed, Consul away, under four fifths of full load."""
 
 import asyncio
-import json
 import os
 import random
 import signal
@@ -14,9 +13,9 @@ from pathlib import Path
 import pytest
 from support.consul import ConsulAgent
 from support.heat import pids
-from support.programs import Program, free_port, run, running
+from support.programs import Program, free_port, running
 
-from tidegate.clients import AsyncClient, TidegateError
+from tidegate.clients import AsyncClient, Phase, TidegateError
 
 pytestmark = [pytest.mark.consul, pytest.mark.timeout(300)]
 
@@ -29,6 +28,9 @@ REST_S = 3.0
 """From one loss to the next: what waited meanwhile is answered."""
 AWAY_S = float(os.environ.get("TIDEGATE_TEST_CONSUL_AWAY_S", "16"))
 """Longer than a leader's session, a silent board and a blocking query live; the minute that is promised is for who has the time."""
+LOOK_S = 0.1
+ATTEMPTS = 6
+"""As many as fit into a call's time. Two balancers that don't know of each other's queues promise room a little too soon."""
 TOLD_AGAIN_S = 6.0
 """Instances look after their registration every three seconds."""
 
@@ -125,26 +127,19 @@ class Shop:
     def address(self) -> str:
         return ",".join(f"127.0.0.1:{port}" for port in self.ports)
 
-    def status(self, number: int) -> dict:
-        ended = run(
-            "tidegate", "status", "--json", TIDEGATE_ADDRESS=f"127.0.0.1:{self.ports[number]}"
-        )
-        assert ended.returncode == 0, ended.stderr
-        return json.loads(ended.stdout)
-
-    def hot(self, number: int) -> int:
-        return sum(each["phase"].lower() == "hot" for each in self.status(number)["instances"])
+    async def hot(self, number: int) -> int:
+        """How many instances one of the balancers has hot."""
+        async with AsyncClient(f"127.0.0.1:{self.ports[number]}", attempts=1) as client:
+            status = await client.status()
+        return sum(each.phase is Phase.HOT for each in status.instances)
 
     async def until_all_are_hot(self) -> None:
         """Return when both balancers have every instance hot."""
         end_s = time.monotonic() + 60
         for number in range(len(self.ports)):
-            while (
-                await asyncio.to_thread(self.hot, number) != INSTANCES
-                or len(pids(self.folder)) != INSTANCES
-            ):
+            while await self.hot(number) != INSTANCES or len(pids(self.folder)) != INSTANCES:
                 assert time.monotonic() < end_s, self.balancers[-1].output[-3000:]
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(LOOK_S)
 
 
 @contextmanager
@@ -187,7 +182,7 @@ def end_all(folder: Path) -> None:
 async def under_load(shop: Shop, story) -> Load:
     """Tell the story while the load is on; returns what became of the calls."""
     await shop.until_all_are_hot()
-    async with AsyncClient(shop.address, timeout_s=15.0) as client:
+    async with AsyncClient(shop.address, timeout_s=15.0, attempts=ATTEMPTS) as client:
         load, is_over, full = Load(client), asyncio.Event(), await full_load(client)
         calls = asyncio.ensure_future(load.put(full, is_over.is_set))
         try:
@@ -247,4 +242,5 @@ async def all_stay_hot(it: Shop, for_s: float) -> None:
     end_s = time.monotonic() + for_s
     while time.monotonic() < end_s:
         for number in range(len(it.ports)):
-            assert await asyncio.to_thread(it.hot, number) == INSTANCES
+            assert await it.hot(number) == INSTANCES
+        await asyncio.sleep(LOOK_S)
