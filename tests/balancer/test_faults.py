@@ -42,7 +42,7 @@ async def test_one_that_dies_while_it_warms_is_tried_again_for_the_call_that_wai
 async def test_one_that_hangs_while_hot_gets_no_more_calls_and_another_takes_its_place(
     consul, tmp_path
 ):
-    scale = {"minimum": 2, "warm_up_s": 2.0, "give_up_s": 3.0, "back_off_s": 0.5}
+    scale = {"minimum": 2, "give_up_s": 10.0, "back_off_s": 0.5}
     async with heated(consul, tmp_path, scale=scale) as it:
         await leads(it)
         await eventually(lambda: len(hot_ones(it)) == 2, 40)

@@ -93,8 +93,8 @@ async def test_the_first_call_after_the_last_instance_went_is_answered_within_a_
         took_s = loop.time() - began_s
         scaling = front.sidecar.heat.scaling
         await eventually(lambda: scaling.status(Role.BOTH).decisions[0].after == 1)
-        # The slower of both starts; a call of three steps takes milliseconds, and a look may be a moment late.
-        await eventually(lambda: took_s <= scaling.status(Role.BOTH).warm_up_s + 0.5)
+        # The slower of both starts, and as long as a call may take where others compute, too.
+        await eventually(lambda: took_s <= 1.2 * scaling.status(Role.BOTH).warm_up_s + 0.5)
         assert len([each for each in await decisions(front) if "nothing hot; 0 -> 1" in each]) == 2
 
 
