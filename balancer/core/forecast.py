@@ -45,7 +45,7 @@ class Forecast:
         self._span: tuple[int, int] | None = None
         self._sum = self._seen_s = 0.0
         self._value = 0.0
-        self._at_s: float | None = None
+        self._at_s = 0.0
 
     def learn(self, value: float, now: float, wall: datetime) -> None:
         """Take in that the load is `value` from now on; `now` measures the time since the last look, `wall` says which time of day it is."""
@@ -53,7 +53,7 @@ class Forecast:
         if span != self._span:
             self._finish()
             self._span, self._sum, self._seen_s = span, 0.0, 0.0
-        elif self._at_s is not None:
+        else:
             self._sum += self._value * (now - self._at_s)
             self._seen_s += now - self._at_s
         self._value, self._at_s = value, now

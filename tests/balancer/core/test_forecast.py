@@ -58,10 +58,10 @@ def test_it_says_by_how_much_it_was_off():
 
 def test_days_that_are_too_long_ago_count_no_more():
     days = Days(days=2)
-    for number, load in enumerate((90.0, 4.0, 6.0)):
+    for number, load in enumerate((90.0, 4.0, 6.0, 8.0)):
         days.go(day(number), load)
-    assert days.at(day(3)).startswith("forecast 5.0 slots, the median of 2 earlier days")
-    assert days.at(day(6)) == "None"
+    assert days.at(day(4)).startswith("forecast 7.0 slots, the median of 2 earlier days")
+    assert days.at(day(7)) == "None"
 
 
 @pytest.mark.parametrize(("ahead_s", "slots"), [(0.0, "1.0"), (SPAN_S, "8.0"), (3 * SPAN_S, "8.0")])
