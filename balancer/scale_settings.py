@@ -117,6 +117,16 @@ class ScaleSettings(BaseModel):
     schedule: tuple[EntrySettings, ...] = Field(
         (), description="The timetable, an entry each; the one that wants most counts."
     )
+    forecast_days: int = Field(
+        _DEFAULT.forecast_days,
+        ge=0,
+        le=28,
+        description="Earlier days from whose load at the same time instances are started ahead; 0 forecasts nothing.",
+    )
+    forecast_zone: str = Field(
+        _DEFAULT.forecast_zone,
+        description="The time zone whose days the forecast counts, like Asia/Shanghai.",
+    )
 
     @model_validator(mode="after")
     def _has_a_meaning(self) -> "ScaleSettings":

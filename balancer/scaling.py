@@ -189,9 +189,9 @@ class Scaling:
     def _decide(self, seen: RoleView, kept: int | None, now: float) -> None:
         """Have the scaler look, and do what it says if this balancer leads."""
         role, wall = seen.role, self._wall()
-        was_starting = self._scaler.ready_s(role, now) is not None
+        was_starting = self._scaler.is_starting(role)
         self._scaler.pin(role, *self._board.wishes(role).floor(wall.timestamp()))
-        self._scaler.observe(seen, now)
+        self._scaler.observe(seen, now, wall)
         for problem in self._launching.take_problems(role):
             _log.warning("launcher has a problem", role=role.value, problem=problem)
             self._decisions[role].append(Decision(wall, seen.launched, seen.launched, problem))

@@ -69,7 +69,7 @@ class _Open:
 
 
 class AsyncClient:
-    """Calls a Tidegate balancer (or one server) at host:port. Use it with `async with`, or `close` it.
+    """Calls a Tidegate balancer (or one server) at host:port, or several at IP:PORT,IP:PORT or dns:///NAME:PORT. Use it with `async with`, or `close` it.
 
     timeout_s is the time a call may take in all, its retries included; each method takes one
     of its own. attempts counts the first. tls secures the connection, and token travels with every
@@ -323,13 +323,13 @@ class AsyncClient:
         return self._opened
 
     def _connected(self) -> _Open:
-        address, options, tls = (
-            self._connection.address,
+        target, options, tls = (
+            self._connection.target,
             self._connection.options,
             self._connection.tls,
         )
         if tls is None:
-            channel = grpc.aio.insecure_channel(address, options)
+            channel = grpc.aio.insecure_channel(target, options)
         else:
-            channel = grpc.aio.secure_channel(address, tls.credentials(), options)
+            channel = grpc.aio.secure_channel(target, tls.credentials(), options)
         return _Open(channel, SentimentStub(channel), ChatStub(channel), FleetStub(channel))

@@ -5,14 +5,17 @@ Knows nothing about calls; the two stacks take the same options.
 
 from __future__ import annotations
 
-import ipaddress
-from urllib.parse import urlsplit
+import json
+
+from tidegate.clients.targets import is_loopback, is_of_several
 
 ChannelOptions = list[tuple[str, int | str]]
 
+_ALL_IN_TURN = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
+
 
 def channel_options(address: str) -> ChannelOptions:
-    """The options for a channel to host:port."""
+    """The options for a channel to an address."""
     options: ChannelOptions = [
         # We retry ourselves; core retrying too would multiply the attempts.
         ("grpc.enable_retries", 0),
@@ -21,21 +24,10 @@ def channel_options(address: str) -> ChannelOptions:
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 5000),
     ]
+    if is_of_several(address):
+        # All balancers have work then, and one that is lost is passed over: the next attempt is another's.
+        options.append(("grpc.service_config", _ALL_IN_TURN))
     if is_loopback(address):
         # http_proxy in the environment is never meant for this machine.
         options.append(("grpc.enable_http_proxy", 0))
     return options
-
-
-def is_loopback(address: str) -> bool:
-    """Whether host:port is surely on this machine."""
-    try:
-        host = urlsplit(f"//{address}").hostname
-    except ValueError:
-        return False
-    if host is None or host == "localhost":
-        return host is not None
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -64,7 +64,7 @@ class _Open:
 
 
 class Client:
-    """Calls a Tidegate balancer (or one server) at host:port. Use it with `with`, or `close` it.
+    """Calls a Tidegate balancer (or one server) at host:port, or several at IP:PORT,IP:PORT or dns:///NAME:PORT. Use it with `with`, or `close` it.
 
     timeout_s is the time a call may take in all, its retries included; each method takes one
     of its own. attempts counts the first. tls secures the connection, and token travels with every
@@ -320,13 +320,13 @@ class Client:
             return self._opened
 
     def _connected(self) -> _Open:
-        address, options, tls = (
-            self._connection.address,
+        target, options, tls = (
+            self._connection.target,
             self._connection.options,
             self._connection.tls,
         )
         if tls is None:
-            channel = grpc.insecure_channel(address, options)
+            channel = grpc.insecure_channel(target, options)
         else:
-            channel = grpc.secure_channel(address, tls.credentials(), options)
+            channel = grpc.secure_channel(target, tls.credentials(), options)
         return _Open(channel, SentimentStub(channel), ChatStub(channel), FleetStub(channel))

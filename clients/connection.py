@@ -16,6 +16,7 @@ from tidegate.clients.patience import (
     checked_attempts,
     checked_timeout,
 )
+from tidegate.clients.targets import target_of
 from tidegate.clients.tls import Tls, checked_token
 
 DEFAULT_ADDRESS = "localhost:50051"
@@ -33,9 +34,15 @@ class Connection:
     caller: str | None
 
     def __post_init__(self) -> None:
+        target_of(self.address)
         checked_timeout(self.timeout_s)
         checked_attempts(self.attempts)
         checked_token(self.token, self.tls, self.address)
+
+    @property
+    def target(self) -> str:
+        """Whom gRPC connects to."""
+        return target_of(self.address)
 
     @property
     def options(self) -> ChannelOptions:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import grpc
 
-from tidegate.clients.channel import ChannelOptions, is_loopback
+from tidegate.clients.channel import ChannelOptions
+from tidegate.clients.targets import is_loopback
 
 Pem = str | Path | bytes
 

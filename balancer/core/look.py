@@ -4,7 +4,6 @@ What a lane has waiting is for the role that serves nothing else, where that one
 nothing about what follows from it.
 """
 
-import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -102,6 +101,24 @@ def slots_of(instances: Iterable[Instance]) -> dict[Lane, int]:
     return slots
 
 
+def busiest(asked: Mapping[Lane, Press], slots: Mapping[Lane, int]) -> tuple[int, Press]:
+    """What the lane with the largest share of its slots in use asks for, and how many slots one instance has for that.
+
+    It is counted in slots of chat where that is among the lanes, so that figures of different looks can be compared; a part of
+    a slot is a whole one.
+    """
+    unit = Lane.CHAT if Lane.CHAT in asked else Lane.SENTIMENT
+    lane = max(asked, key=lambda lane: asked[lane].slots / slots[lane])
+
+    def in_unit(count: int) -> int:
+        # Whole numbers: a ratio of floats that is a hair too large would be a slot too many.
+        return -(-count * slots[unit] // slots[lane])
+
+    most = asked[lane]
+    counts = in_unit(most.in_flight), in_unit(most.waiting), in_unit(most.turned_away)
+    return slots[unit], Press(*counts, most.estimated_wait_s)
+
+
 def look(
     role: Role,
     fleet: Fleet,
@@ -113,8 +130,7 @@ def look(
     """The role as the scaler sees it. `kept` is what the launcher was told to keep, `press` is that of the role's lanes,
     `arrived` counts the calls that came since the last look.
 
-    The lane with the largest share of its slots in use is the one that matters. It is counted in slots of
-    chat where the role serves that, so that figures of different looks can be compared.
+    The lane with the largest share of its slots in use is the one that matters.
     """
     members = fleet.of(role)
     phases = [each.phase for each in members]
@@ -123,19 +139,17 @@ def look(
         for lane in QUEUES
         if role.serves(lane)
     }
-    unit = Lane.CHAT if Lane.CHAT in asked else Lane.SENTIMENT
-    busiest = max(asked, key=lambda lane: asked[lane].slots / slots[lane])
-    ratio, most = slots[unit] / slots[busiest], asked[busiest]
+    unit_slots, most = busiest(asked, slots)
     return RoleView(
         role,
         launched=fleet.permanent(role) + max(kept - fleet.set_aside(role), 0),
         warming=phases.count(Phase.WARMING),
         hot=phases.count(Phase.HOT),
         draining=phases.count(Phase.DRAINING),
-        slots=slots[unit],
-        in_flight=math.ceil(most.in_flight * ratio),
-        waiting=math.ceil(most.waiting * ratio),
+        slots=unit_slots,
+        in_flight=most.in_flight,
+        waiting=most.waiting,
         estimated_wait_s=max((each.estimated_wait_s for each in press.values()), default=0.0),
-        turned_away=math.ceil(most.turned_away * ratio),
+        turned_away=most.turned_away,
         arrived=arrived,
     )

@@ -6,12 +6,14 @@ Knows nothing about how instances are started or found.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tidegate.balancer.core.back_off import BackOff
+from tidegate.balancer.core.forecast import Forecast
 from tidegate.balancer.core.instance import Role
-from tidegate.balancer.core.schedule import Entry, scheduled
+from tidegate.balancer.core.lost import Lost
+from tidegate.balancer.core.schedule import Entry, checked_zone, scheduled
 from tidegate.balancer.core.warm_up import WarmUp
 from tidegate.balancer.core.window import Window
 
@@ -47,10 +49,19 @@ class RoleScale:
     give_up_s: float = 120.0
     """A start that takes longer has failed."""
     schedule: tuple[Entry, ...] = ()
+    forecast_days: int = 0
+    """From how many earlier days the load is foretold; 0 foretells nothing."""
+    forecast_zone: str = "UTC"
 
     def __post_init__(self) -> None:
         if not 0 <= self.minimum <= self.maximum:
             raise ValueError(f"minimum: {self.minimum} is not from 0 to maximum, {self.maximum}")
+        if self.give_up_s < self.warm_up_s:
+            raise ValueError(
+                f"give_up_s: {self.give_up_s:g} is below warm_up_s, {self.warm_up_s:g}: a start that takes as long as "
+                "expected would be taken for failed; at least that is accepted"
+            )
+        checked_zone("forecast_zone", self.forecast_zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +116,19 @@ class _RoleState:
         self.wanted = Window(settings.idle_s)
         self.warm_up = WarmUp(settings.warm_up_s)
         self.back_off = BackOff(settings.back_off_s, settings.back_off_max_s)
+        self.forecast = (
+            Forecast(settings.forecast_days, settings.forecast_zone)
+            if settings.forecast_days
+            else None
+        )
+        self.lost = Lost()
         self.hot: int | None = None
         self.full_since_s: float | None = None
         self.alarm_until_s = -math.inf
         self.known_from_s = -math.inf
         """From when on calls tell what there is to do; before this they are those that waited for the first."""
+        self.lead_s = 0.0
+        """With which the entry that is on was found: a start that was quicker than expected must not end it."""
         self.pin: int | None = None
         self.pinned = ""
 
@@ -120,24 +139,29 @@ class Scaler:
     def __init__(self, settings: dict[Role, RoleScale]) -> None:
         self._states = {role: _RoleState(each) for role, each in settings.items()}
 
-    def observe(self, view: RoleView, now: float) -> None:
-        """Take in a look at a role that has settings; learns its warm-up time too."""
+    def observe(self, view: RoleView, now: float, wall: datetime) -> None:
+        """Take in a look at a role that has settings; learns its warm-up time too. `wall` knows its time zone."""
         state, settings = self._states[view.role], self._states[view.role].settings
+        state.lost.see(view.launched, view.hot)
+        view = _without_lost(view, state)
         if state.hot is None:
             # Whoever ran before this balancer had its reasons, for an idle time more.
             state.wanted.learn(view.launched, now)
-            state.hot = view.hot
+            # Of these nobody here has begun the start.
+            state.hot = view.launched
         became_hot = max(view.hot - state.hot, 0)
         if became_hot and not state.hot:
             state.long, state.short = Window(settings.window_s), Window(settings.alarm_window_s)
             state.known_from_s = now + settings.alarm_window_s
-        state.warm_up.note(view.starting, became_hot, now)
+        state.warm_up.note(view.starting, became_hot, now, lost=max(state.hot - view.hot, 0))
         state.hot = view.hot
         if became_hot:
             state.back_off.succeed()
         if now >= state.known_from_s:
             state.long.learn(view.demand, now)
             state.short.learn(view.demand, now)
+        if state.forecast is not None:
+            state.forecast.learn(view.demand, now, wall)
         capacity = view.hot * view.slots
         is_full = view.hot > 0 and (
             view.demand >= capacity * settings.spill_share
@@ -156,19 +180,38 @@ class Scaler:
 
         In place of `plan`, so that whoever takes over stops nothing before the idle time.
         """
-        self._states[view.role].wanted.learn(view.launched, now)
+        state = self._states[view.role]
+        state.wanted.learn(_without_lost(view, state).launched, now)
 
     def plan(self, view: RoleView, now: float, wall: datetime) -> Plan | None:
         """What should change after this look; None when nothing should. `wall` knows its time zone."""
-        state, settings = self._states[view.role], self._states[view.role].settings
-        oldest_s = state.warm_up.oldest_s
+        state = self._states[view.role]
+        change = self._change(_without_lost(view, state), state, now, wall)
+        if change is None:
+            return None
+        count, why = change
+        if count:
+            count += state.lost.count
+        state.lost.tell(count)
+        return Plan(view.role, view.launched, count, f"{why}; {view.launched} -> {count}")
+
+    def _change(
+        self, view: RoleView, state: _RoleState, now: float, wall: datetime
+    ) -> tuple[int, str] | None:
+        """How many should run of those that count, and why; None for as many as do. `view` has no others."""
+        settings, oldest_s = state.settings, state.warm_up.oldest_s
         if oldest_s is not None and now - oldest_s >= settings.give_up_s:
-            state.back_off.fail(now)
             why = f"not hot after {now - oldest_s:.0f} s"
-            return _plan(view, view.launched - view.starting, why)
+            if state.warm_up.is_oldest_a_start:
+                state.back_off.fail(now)
+                return view.launched - state.warm_up.starts, why
+            if state.lost.count < settings.maximum:
+                state.warm_up.give_up()
+                state.lost.give_up()
+                view = replace(view, launched=view.launched - 1)
         wanted, why = self._wanted(state, view, now)
         state.wanted.learn(wanted, now)
-        floor, floor_why = self._floor(state, wall)
+        floor, floor_why = self._floor(state, view, wall)
         if floor >= wanted:
             wanted, why = floor, floor_why
         count = min(wanted, settings.maximum)
@@ -176,13 +219,17 @@ class Scaler:
             if state.back_off.is_on(now):
                 return None
             state.warm_up.note(count - view.hot, 0, now)
-            return _plan(view, count, why)
+            return count, why
         if now < state.alarm_until_s and view.launched <= settings.maximum:
             return None
         kept = min(max(int(state.wanted.highest), floor), settings.maximum)
-        if kept < view.launched:
-            return _plan(view, kept, f"no more were wanted for {settings.idle_s:g} s")
+        if kept < view.launched or (state.lost.count and not kept):
+            return kept, f"no more were wanted for {settings.idle_s:g} s"
         return None
+
+    def is_starting(self, role: Role) -> bool:
+        """Whether a start is under way; an instance that was hot and is lost is none."""
+        return self._states[role].warm_up.starts > 0
 
     def failed(self, role: Role, now: float) -> None:
         """A start failed: none is tried until the back-off is over."""
@@ -220,16 +267,15 @@ class Scaler:
     def _wanted(self, state: _RoleState, view: RoleView, now: float) -> tuple[int, str]:
         """How many the load wants, and why."""
         settings = state.settings
-        per_instance = max(view.slots, 1) * settings.use
         long, short = state.long.mean(now), state.short.mean(now)
-        wanted = math.ceil(long / per_instance - 1e-9)
+        wanted = _instances(long, view, settings)
         why = f"{long:.1f} slots in use over {settings.window_s:g} s"
         if wanted <= 1 and not view.demand and not view.arrived:
             # How long the last one stays is the idle time's to say, and not the window's.
             wanted, why = 0, "nothing to do"
         elif not wanted:
             wanted, why = 1, "calls come"
-        if now < state.alarm_until_s and (sudden := math.ceil(short / per_instance)) > wanted:
+        if now < state.alarm_until_s and (sudden := _instances(short, view, settings)) > wanted:
             wanted = sudden
             why = f"alarm: {short:.1f} slots wanted over {settings.alarm_window_s:g} s"
         if not view.hot:
@@ -247,10 +293,17 @@ class Scaler:
             why = f"{view.demand} calls for {slots} slots for {now - since_s:.0f} s"
         return wanted, why
 
-    def _floor(self, state: _RoleState, wall: datetime) -> tuple[int, str]:
+    def _floor(self, state: _RoleState, view: RoleView, wall: datetime) -> tuple[int, str]:
         """The least that is kept whatever the load, and why."""
         floor, why = state.settings.minimum, f"minimum {state.settings.minimum}"
-        entry = scheduled(state.settings.schedule, wall, state.warm_up.expected_s + LEAD_S)
+        if state.forecast is not None:
+            estimate = state.forecast.estimate(wall, state.warm_up.expected_s + LEAD_S)
+            foretold = _instances(estimate.slots, view, state.settings) if estimate else 0
+            if foretold > floor:
+                floor, why = foretold, str(estimate)
+        lead_s = max(state.warm_up.expected_s + LEAD_S, state.lead_s)
+        entry = scheduled(state.settings.schedule, wall, lead_s)
+        state.lead_s = 0.0 if entry is None else lead_s
         if entry is not None and entry.count > floor:
             floor, why = entry.count, f"schedule {entry.cron!r} {entry.zone}"
         if state.pin is not None and state.pin > floor:
@@ -258,5 +311,11 @@ class Scaler:
         return floor, why
 
 
-def _plan(view: RoleView, count: int, why: str) -> Plan:
-    return Plan(view.role, view.launched, count, f"{why}; {view.launched} -> {count}")
+def _instances(slots: float, view: RoleView, settings: RoleScale) -> int:
+    """How many it takes to have so many slots in use, and no larger a share than is meant to be."""
+    return math.ceil(slots / (max(view.slots, 1) * settings.use) - 1e-9)
+
+
+def _without_lost(view: RoleView, state: _RoleState) -> RoleView:
+    """The view without those that hang."""
+    return replace(view, launched=view.launched - state.lost.count)

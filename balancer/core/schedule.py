@@ -27,12 +27,7 @@ class Entry:
     _zone: ZoneInfo = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "_zone", ZoneInfo(self.zone))
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(
-                f"zone: {self.zone!r} is not a time zone; accepted are names like 'Europe/Berlin'"
-            ) from None
+        object.__setattr__(self, "_zone", checked_zone("zone", self.zone))
         try:
             if len(self.cron.split()) != 5:
                 raise CronSimError("five fields are needed")
@@ -54,6 +49,16 @@ class Entry:
         since = (utc - timedelta(seconds=self.for_s)).astimezone(self._zone)
         begins = next(CronSim(self.cron, since)).astimezone(timezone.utc)
         return begins <= utc + timedelta(seconds=lead_s)
+
+
+def checked_zone(field_name: str, zone: str) -> ZoneInfo:
+    """The time zone of an IANA name. Raises ValueError naming the field."""
+    try:
+        return ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"{field_name}: {zone!r} is not a time zone; accepted are names like 'Europe/Berlin'"
+        ) from None
 
 
 def scheduled(entries: tuple[Entry, ...], wall: datetime, lead_s: float) -> Entry | None:

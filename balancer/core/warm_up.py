@@ -1,6 +1,7 @@
 """Learns how long instances of a role take from their start until they are hot.
 
-Starts are told by counts alone, so the oldest start is taken for the one that became hot. Knows nothing about who starts.
+Starts are told by counts alone, so the oldest start is taken for the one that became hot. One that was hot and isn't any more
+is awaited like a start and measured as none. Knows nothing about who starts.
 """
 
 from collections import deque
@@ -15,7 +16,8 @@ class WarmUp:
     def __init__(self, assumed_s: float) -> None:
         self._assumed_s = assumed_s
         self._took_s: deque[float] = deque(maxlen=SAMPLES)
-        self._began_s: deque[float] = deque()
+        self._awaited: deque[tuple[float, bool]] = deque()
+        """Since when, and whether it is a start."""
 
     @property
     def expected_s(self) -> float:
@@ -24,14 +26,31 @@ class WarmUp:
 
     @property
     def oldest_s(self) -> float | None:
-        """When the longest of the starts under way began; None when there is none."""
-        return self._began_s[0] if self._began_s else None
+        """Since when the longest of those under way is awaited; None when there is none."""
+        return self._awaited[0][0] if self._awaited else None
 
-    def note(self, starting: int, became_hot: int, now: float) -> None:
-        """Take in that so many became hot since the last time, and that so many are under way now."""
-        for _ in range(min(became_hot, len(self._began_s))):
-            self._took_s.append(now - self._began_s.popleft())
-        while len(self._began_s) < starting:
-            self._began_s.append(now)
-        while len(self._began_s) > starting:
-            self._began_s.pop()
+    @property
+    def starts(self) -> int:
+        """How many of those that are awaited are starts."""
+        return sum(is_start for _, is_start in self._awaited)
+
+    @property
+    def is_oldest_a_start(self) -> bool:
+        """Whether what is awaited longest is a start, and not one that was hot."""
+        return bool(self._awaited) and self._awaited[0][1]
+
+    def give_up(self) -> None:
+        """Await the oldest no longer."""
+        self._awaited.popleft()
+
+    def note(self, starting: int, became_hot: int, now: float, lost: int = 0) -> None:
+        """Take in that so many became hot since the last time, or were lost, and that so many are under way now."""
+        for _ in range(min(became_hot, len(self._awaited))):
+            began_s, is_start = self._awaited.popleft()
+            if is_start:
+                self._took_s.append(now - began_s)
+        while len(self._awaited) < starting:
+            self._awaited.append((now, lost <= 0))
+            lost -= 1
+        while len(self._awaited) > starting:
+            self._awaited.pop()

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from tidegate.balancer.core.call import QUEUES, Lane
 from tidegate.balancer.core.instance import Phase, Role
+from tidegate.balancer.core.look import Press, busiest, lanes_for
 from tidegate.balancer.core.scale import Plan, RoleScale, RoleView, Scaler
 from tidegate.balancer.core.verdict import Reason
 from tidegate.balancer.simulation.clock import Event, Rank
@@ -82,11 +83,12 @@ class Scaling:
 
     def _decide(self, view: RoleView, now: float) -> None:
         role, scaler, launcher = view.role, self._scaler, self.launcher
-        was_starting = scaler.ready_s(role, now) is not None
-        scaler.observe(view, now)
+        wall = self._begins + timedelta(seconds=now)
+        was_starting = scaler.is_starting(role)
+        scaler.observe(view, now, wall)
         if launcher.take_failure(role) and was_starting:
             scaler.failed(role, now)
-        plan = scaler.plan(view, now, self._begins + timedelta(seconds=now))
+        plan = scaler.plan(view, now, wall)
         if plan is not None:
             self.decisions.append(Decision(now, plan))
             kept = launcher.count(role)
@@ -102,10 +104,9 @@ class Scaling:
         """The role as the scaler sees it: by the lane that has the largest share of its slots in use."""
         listed = [each for each in self._registry.entries if each.is_listed and each.role is role]
         phases = [each.phase for each in listed]
-        slots = self._slots[role]
-        hungry = self._lanes_of(role)
+        hungry = lanes_for(role, self._slots)
         asked = {
-            lane: (
+            lane: Press(
                 sum(each.machine.running[lane] for each in listed),
                 sum(each.witness.waiting[lane] for each in self._sidecars) if lane in hungry else 0,
                 turned_away[lane] if lane in hungry else 0,
@@ -113,11 +114,7 @@ class Scaling:
             for lane in QUEUES
             if role.serves(lane)
         }
-        unit = Lane.CHAT if Lane.CHAT in asked else Lane.SENTIMENT
-        busiest = max(asked, key=lambda lane: sum(asked[lane]) / slots[lane])
-        in_flight, waiting, away = (
-            math.ceil(each * slots[unit] / slots[busiest]) for each in asked[busiest]
-        )
+        unit_slots, most = busiest(asked, self._slots[role])
         backlogs = [each.pool.backlog(lane, now) for each in self._sidecars for lane in hungry]
         waits_s = [each.estimated_wait_s for each in backlogs if each.instances]
         permanent = sum(
@@ -129,22 +126,13 @@ class Scaling:
             phases.count(Phase.WARMING),
             phases.count(Phase.HOT),
             phases.count(Phase.DRAINING),
-            slots[unit],
-            in_flight,
-            waiting,
+            unit_slots,
+            most.in_flight,
+            most.waiting,
             max(waits_s, default=0.0),
-            away,
+            most.turned_away,
             sum(arrived[lane] for lane in hungry),
         )
-
-    def _lanes_of(self, role: Role) -> list[Lane]:
-        """The lanes whose waiting calls are for `role`: those of the role that serves nothing else, where it is scaled."""
-        alone = {Lane.SENTIMENT: Role.SENTIMENT, Lane.CHAT: Role.CHAT}
-        return [
-            lane
-            for lane in QUEUES
-            if role.serves(lane) and (role is alone[lane] or alone[lane] not in self._slots)
-        ]
 
     def _count_arrived(self) -> dict[Lane, int]:
         """How many came since the last look."""

@@ -44,6 +44,8 @@ class Switch(Enum):
     """The last living instance is tried all the same."""
     SCHEDULE = "schedule"
     """Instances are hot before a peak that can be foreseen."""
+    FORECAST = "forecast"
+    """Instances are hot before a peak that was there on earlier days."""
     SPILLOVER = "spillover"
     """One more is started as soon as those that are hot are full."""
     ALARM = "alarm"
@@ -60,6 +62,8 @@ def scaled_without(rule: RoleScale, switches: frozenset[Switch]) -> RoleScale:
     """The rules of a role with the numbers of `switches` put where they can't act."""
     if Switch.SCHEDULE in switches:
         rule = replace(rule, schedule=())
+    if Switch.FORECAST in switches:
+        rule = replace(rule, forecast_days=0)
     if Switch.SPILLOVER in switches:
         rule = replace(rule, spill_share=NEVER, spill_wait_s=math.inf)
     if Switch.ALARM in switches:
@@ -96,6 +100,7 @@ def without(policy: Policy, switches: frozenset[Switch]) -> Policy:
                 pass
             case (
                 Switch.SCHEDULE
+                | Switch.FORECAST
                 | Switch.SPILLOVER
                 | Switch.ALARM
                 | Switch.IDLE_TIME

@@ -16,7 +16,11 @@ DEFAULT_ADDRESS = "localhost:50051"
 Address = Annotated[
     str,
     typer.Option(
-        "--address", "-a", envvar="TIDEGATE_ADDRESS", metavar="HOST:PORT", help="The balancer."
+        "--address",
+        "-a",
+        envvar="TIDEGATE_ADDRESS",
+        metavar="HOST:PORT",
+        help="The balancer; several are IP:PORT,IP:PORT or dns:///NAME:PORT.",
     ),
 ]
 Json = Annotated[

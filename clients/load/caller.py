@@ -21,6 +21,7 @@ from tidegate.clients.errors import Overloaded, TidegateError, Unavailable, erro
 from tidegate.clients.load.arrivals import Arrival, arrivals
 from tidegate.clients.load.plan import LANES, Method, Plan, plan_of
 from tidegate.clients.load.tally import End, LaneTally, new_times, note
+from tidegate.clients.targets import target_of
 from tidegate.clients.tls import Tls
 from tidegate.v1 import chat_pb2, sentiment_pb2
 
@@ -201,10 +202,10 @@ def _channel(plan: Plan) -> grpc.aio.Channel:
     # Each has a connection of its own: a balancer may have several workers on one port.
     options = [*channel_options(plan.address), ("grpc.use_local_subchannel_pool", 1)]
     if plan.tls is None:
-        return grpc.aio.insecure_channel(plan.address, options)
+        return grpc.aio.insecure_channel(target_of(plan.address), options)
     tls = Tls(**plan.tls)
     return grpc.aio.secure_channel(
-        plan.address, tls.credentials(), [*options, *tls.channel_options()]
+        target_of(plan.address), tls.credentials(), [*options, *tls.channel_options()]
     )
 
 

@@ -84,6 +84,27 @@ async def test_a_hundred_callers_at_once_from_zero_cause_one_start_and_are_answe
         assert front.tally(Lane.CHAT).full == 101
 
 
+async def test_the_first_call_after_the_last_instance_went_is_answered_within_a_warm_up(
+    consul, tmp_path
+):
+    scale = {"minimum": 0, "idle_s": 1.0, "window_s": 1.0}
+    async with heated(consul, tmp_path, scale=scale, chat_wait_s=60) as front:
+        await leads(front)
+        await ask(front, 50)
+        (pid,) = pids(tmp_path)
+        await gone(pid)
+        await front.hot(0)
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        assert (await ask(front, 50)).text
+        took_s = loop.time() - began_s
+        scaling = front.sidecar.heat.scaling
+        await eventually(lambda: scaling.status(Role.BOTH).decisions[0].after == 1)
+        # The slower of both starts, and as long as a call may take where others compute, too.
+        await eventually(lambda: took_s <= 1.2 * scaling.status(Role.BOTH).warm_up_s + 0.5)
+        assert len([each for each in await decisions(front) if "nothing hot; 0 -> 1" in each]) == 2
+
+
 async def test_a_call_that_cannot_wait_for_the_warm_up_is_told_how_long_it_takes(consul, tmp_path):
     async with heated(consul, tmp_path, scale={"minimum": 0, "warm_up_s": 9.0}) as front:
         await leads(front)
@@ -146,7 +167,7 @@ async def test_a_timetable_has_its_instance_hot_before_its_minute(consul, tmp_pa
 async def test_one_that_never_becomes_hot_is_given_up_and_the_fleet_goes_on(consul, tmp_path):
     # It runs, and tells another Consul.
     lost = f"{sleeper(tmp_path)} --consul http://127.0.0.1:1"
-    scale = {"minimum": 2, "give_up_s": 2.0, "back_off_s": 60.0}
+    scale = {"minimum": 2, "warm_up_s": 1.0, "give_up_s": 2.0, "back_off_s": 60.0}
     async with PlayedInstance() as permanent:
         consul.register(permanent.address, PERMANENT, tmp_path.name)
         async with heated(consul, tmp_path, server=lost, scale=scale) as front:

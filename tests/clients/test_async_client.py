@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 
 import grpc
 import pytest
 import pytest_asyncio
-from support.scripted_service import Refusal, Service, invalid, shed
+from support.scripted_service import Refusal, Service, invalid, running_service, shed
 
 from tidegate.clients import (
     AsyncClient,
@@ -397,3 +397,18 @@ async def test_a_watched_status_is_told_snapshot_by_snapshot(client: AsyncClient
 async def test_a_drained_instance_is_told_as_it_is_now(client: AsyncClient) -> None:
     drained = await client.drain("tidegate-here-50061")
     assert (drained.id, drained.phase) == ("tidegate-here-50061", Phase.DRAINING)
+
+
+async def test_two_balancers_share_the_calls_and_the_one_that_is_left_answers_all() -> None:
+    async with running_service() as other, AsyncExitStack() as first:
+        one = await first.enter_async_context(running_service())
+        async with AsyncClient(f"{one.address},{other.address}", timeout_s=10.0) as client:
+            for _ in range(100):
+                await client.classify("好")
+                if one.seen and other.seen:
+                    break
+            assert one.seen
+            assert other.seen
+            await first.aclose()
+            for _ in range(4):
+                assert (await client.classify("好")).label

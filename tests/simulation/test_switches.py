@@ -19,6 +19,7 @@ FALLS = {
     Switch.EJECTION: ("black-hole", "sentiment_in_time"),
     Switch.EJECTION_GUARD: ("outage", "sentiment_in_time"),
     Switch.SCHEDULE: ("nine-oclock", "sentiment_answered"),
+    Switch.FORECAST: ("forecast", "sentiment_answered"),
     Switch.SPILLOVER: ("spillover", "chat_wait_p99_s"),
     Switch.ALARM: ("alarm", "chat_in_time"),
     Switch.IDLE_TIME: ("now-and-then", "starts"),

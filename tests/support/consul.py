@@ -44,17 +44,29 @@ def free_ports(count: int) -> list[int]:
 class ConsulAgent:
     """One agent; it forgets everything when it is stopped, and keeps its ports.
 
-    `inside` is a command that runs another one elsewhere, where `address` is that of the agent.
+    `inside` is a command that runs another one elsewhere, where `address` is that of the agent; it
+    answers at `also`, too.
     """
 
-    def __init__(self, binary: str, address: str = "127.0.0.1", inside: Sequence[str] = ()) -> None:
-        self._command = [*inside, binary, "agent", "-dev", f"-bind={address}", f"-client={address}"]
+    def __init__(
+        self,
+        binary: str,
+        address: str = "127.0.0.1",
+        inside: Sequence[str] = (),
+        also: str = "",
+    ) -> None:
+        client = f"-client={address} {also}".strip()
+        self._command = [*inside, binary, "agent", "-dev", f"-bind={address}", client]
         self._ports = free_ports(4)
         self._process: subprocess.Popen[bytes] | None = None
         self._opener = _OPENER
         self._names = ("http", "server", "serf-lan", "serf-wan")
         self._headers: dict[str, str] = {}
-        self.url = f"http://{address}:{self._ports[0]}"
+        self.url = self.url_at(address)
+
+    def url_at(self, address: str) -> str:
+        """Where it answers, by one of its addresses."""
+        return f"http://{address}:{self._ports[0]}"
 
     def start(self) -> None:
         ports = [
@@ -82,22 +94,19 @@ class ConsulAgent:
             self._process = None
 
     def register(self, address: str, tags: Sequence[str], name: str = "tidegate") -> None:
+        check = {"GRPC": address, "Interval": "1s", "DeregisterCriticalServiceAfter": "60s"}
+        self._register(address, tags, name, {"Check": check})
+
+    def register_unchecked(self, address: str, tags: Sequence[str], name: str = "tidegate") -> None:
+        """Register one that is told to be there whether or not it is."""
+        self._register(address, tags, name, {})
+
+    def _register(
+        self, address: str, tags: Sequence[str], name: str, check: dict[str, Any]
+    ) -> None:
         host, _, port = address.rpartition(":")
-        self._put(
-            "/v1/agent/service/register",
-            {
-                "ID": f"tidegate-{host}-{port}",
-                "Name": name,
-                "Address": host,
-                "Port": int(port),
-                "Tags": list(tags),
-                "Check": {
-                    "GRPC": address,
-                    "Interval": "1s",
-                    "DeregisterCriticalServiceAfter": "60s",
-                },
-            },
-        )
+        facts = {"ID": f"tidegate-{host}-{port}", "Name": name, "Address": host, "Port": int(port)}
+        self._put("/v1/agent/service/register", {**facts, "Tags": list(tags), **check})
 
     def deregister(self, instance_id: str) -> None:
         self._put(f"/v1/agent/service/deregister/{instance_id}", {})

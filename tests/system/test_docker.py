@@ -9,8 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 from support.consul import ConsulAgent
 from support.engine import Engine
+from support.engine_fleets import a_peak_by_timetable_and_in_a_burst, fleet_on
 from support.fleets import Seen
+from support.heat import decisions
 from support.images import BALANCER, SERVER
+from support.instances import PlayedInstance
 from support.programs import run, wait_until
 from support.waiting import eventually
 
@@ -18,8 +21,10 @@ from tidegate.balancer.core.instance import Role
 from tidegate.balancer.launchers.docker import FLEET, DockerLauncher
 from tidegate.balancer.launchers.launcher import LaunchError
 from tidegate.balancer.launchers.settings import DockerSettings
+from tidegate.v1 import chat_pb2
 
 SIMULATED = "--model simulated --anonymous true"
+HELLO = chat_pb2.ReplyRequest(text="你好")
 
 # Docker's client leaves the socket of a connection that failed to the garbage collector.
 leaves_sockets = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -196,6 +201,48 @@ async def test_an_engine_that_is_restarted_gives_back_what_it_kept(engine, engin
         await seen.hot(1)
         remove_all(engine, "restarted")
     gc.collect()
+
+
+@leaves_sockets
+async def test_a_peak_is_met_by_timetable_and_by_a_start_within_it(engine, engine_consul, tmp_path):
+    since_s = int(time.time())
+    seen = Seen(engine_consul, tmp_path.name)
+    try:
+        # On the network of its host each instance picks a free port.
+        server = f"--port 0 --advertise-host {engine.address}"
+        docker = {"image": SERVER, "engine": engine.url, "network": "host"}
+        async with fleet_on("docker", docker, server, engine_consul, tmp_path) as front:
+            await a_peak_by_timetable_and_in_a_burst(front, seen)
+            await eventually(lambda: len(containers_of(engine, tmp_path.name)) == 1, 20)
+    finally:
+        remove_all(engine, tmp_path.name)
+    said = engine.command(
+        *("events", "--since", str(since_s), "--until", str(int(time.time()) + 1)),
+        *("--filter", "event=die", "--filter", f"label={FLEET}={tmp_path.name}"),
+        *("--format", "{{.Actor.Attributes.exitCode}}"),
+    )
+    assert said.split()[0] == "0", "drained, not killed"
+
+
+@leaves_sockets
+async def test_without_an_image_the_fleet_goes_on_and_the_next_try_comes_later(
+    engine, engine_consul, tmp_path
+):
+    docker = {"image": "nobody/has-this", "engine": engine.url}
+    async with PlayedInstance() as permanent:
+        engine_consul.register_unchecked(
+            permanent.address, ("phase=hot", "chat-slots=2"), tmp_path.name
+        )
+        async with fleet_on("docker", docker, "", engine_consul, tmp_path, minimum=2) as front:
+            await eventually(lambda: front.sidecar.heat.is_leading, 30)
+            told: list[str] = []
+            while sum("the Engine has no 'nobody/has-this'" in each for each in told) < 1:
+                told = await decisions(front)
+                await asyncio.sleep(0.1)
+            assert (await front.chat.Reply(HELLO, timeout=10)).model == permanent.id
+            # One try, then the back-off.
+            assert len(told) == 2
+    assert containers_of(engine, tmp_path.name) == []
 
 
 def test_a_balancer_from_our_image_serves_a_server_from_our_image(engine, engine_consul):

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from support.consul import ConsulAgent
 from support.engine import Engine
+from support.engine_fleets import a_peak_by_timetable_and_in_a_burst, fleet_on
 from support.fleets import Seen
 from support.images import SERVER
 from support.waiting import eventually
@@ -94,6 +95,24 @@ async def test_a_service_is_made_scaled_and_taken_over(swarm, engine_consul):
         *("--format", "{{.Actor.Attributes.exitCode}}"),
     )
     assert said.split() == ["0", "0"], "drained, not killed"
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+async def test_a_peak_is_met_by_timetable_and_by_a_start_within_it(swarm, engine_consul, tmp_path):
+    host = "{{with .Node.Hostname}}" + swarm.address + "{{end}}"
+    settings = {"image": SERVER, "engine": swarm.url, "network": "host", "advertise_host": host}
+    since_s = int(time.time())
+    async with fleet_on("swarm", settings, "--port 0", engine_consul, tmp_path) as front:
+        await a_peak_by_timetable_and_in_a_burst(front, Seen(engine_consul, tmp_path.name))
+        listing = ("ps", "-q", "--filter", f"label={FLEET}={tmp_path.name}")
+        await eventually(lambda: len(swarm.command(*listing).split()) == 1, 20)
+    said = swarm.command(
+        *("events", "--since", str(since_s), "--until", str(int(time.time()) + 1)),
+        *("--filter", "event=die", "--filter", f"label={FLEET}={tmp_path.name}"),
+        *("--format", "{{.Actor.Attributes.exitCode}}"),
+    )
+    assert said.split() == ["0"], "drained, not killed"
+    swarm.command("service", "rm", f"{tmp_path.name}-both")
 
 
 async def test_a_task_that_swarm_cannot_run_is_told_once(swarm, engine_consul):

@@ -1,7 +1,15 @@
 from tidegate.balancer.core.call import Lane
 from tidegate.balancer.core.eject import Ejection
 from tidegate.balancer.core.instance import Instance, Phase, Registration, Role
-from tidegate.balancer.core.look import ASSUMED_SLOTS, Fleet, Press, lanes_for, look, slots_of
+from tidegate.balancer.core.look import (
+    ASSUMED_SLOTS,
+    Fleet,
+    Press,
+    busiest,
+    lanes_for,
+    look,
+    slots_of,
+)
 from tidegate.balancer.core.scale import RoleView
 
 SENTIMENT, CHAT = Lane.SENTIMENT, Lane.CHAT
@@ -86,3 +94,12 @@ def test_waiting_calls_are_for_the_role_that_serves_nothing_else():
 def test_those_that_are_registered_stand_in_for_a_launcher_that_was_not_asked():
     fleet = Fleet((instance("a", launched_by=OURS), instance("b")), OURS)
     assert (fleet.registered(Role.BOTH), fleet.permanent(Role.BOTH)) == (1, 1)
+
+
+def test_what_is_a_whole_number_of_slots_stays_one():
+    """As a ratio of floats, 7 of 7 slots for labels would be 30 of 29 for chats."""
+    for sentiment in range(1, 60):
+        for chat in range(1, 60):
+            slots = {SENTIMENT: sentiment, CHAT: chat}
+            asked = {SENTIMENT: Press(in_flight=sentiment), CHAT: Press()}
+            assert busiest(asked, slots) == (chat, Press(in_flight=chat))

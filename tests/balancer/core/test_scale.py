@@ -42,8 +42,9 @@ class Story:
                 Role.BOTH, self.launched, 0, self.hot, 0, 8, in_flight, calls - in_flight, 0.0
             )
             view = replace(view, **more)
-            self.scaler.observe(view, self.now)
-            plan = self.scaler.plan(view, self.now, self.began + timedelta(seconds=self.now))
+            wall = self.began + timedelta(seconds=self.now)
+            self.scaler.observe(view, self.now, wall)
+            plan = self.scaler.plan(view, self.now, wall)
             if plan is not None:
                 self.apply(plan)
                 plans.append(plan)
@@ -165,11 +166,70 @@ def test_one_that_is_lost_is_replaced_by_one_however_busy_it_was():
     assert plan.reason == "16 calls and nothing hot; 0 -> 1"
 
 
+def test_one_that_is_lost_is_no_start_before_its_launcher_knows_and_none_that_failed():
+    story = Story(replace(SETTINGS, minimum=2), launched=2, hot=2)
+    story.go(10, calls=1)
+    story.hot = 1
+    assert story.go(3, calls=1) == []
+    assert not story.scaler.is_starting(Role.BOTH)
+    # It comes back by itself: that was a check that failed, and no warm-up.
+    story.hot = 2
+    story.go(1, calls=1)
+    assert story.scaler.warm_up_s(Role.BOTH) == 10.0
+    story.hot = story.launched = 1
+    (plan,) = story.go(1, calls=1)
+    assert plan.count == 2
+    assert story.scaler.is_starting(Role.BOTH)
+
+
+def hangs(story: Story, count: int = 1) -> None:
+    story.hot -= count
+
+
+def test_one_that_hangs_is_replaced_and_nobody_is_stopped_in_its_place():
+    story = Story(replace(SETTINGS, minimum=2, give_up_s=30.0), launched=2, hot=2)
+    story.go(10, calls=1)
+    hangs(story)
+    (plan,) = story.go(32, calls=1)
+    assert (plan.was, plan.count, plan.reason) == (2, 3, "minimum 2; 2 -> 3")
+    story.go(11, calls=1)
+    assert story.hot == 2
+    # It ends at last, and nothing follows from that.
+    story.launched = 2
+    assert story.go(200, calls=1) == []
+
+
+def test_one_that_hung_and_is_back_makes_one_too_many():
+    story = Story(replace(SETTINGS, minimum=2, give_up_s=30.0), launched=2, hot=2)
+    story.go(10, calls=1)
+    hangs(story)
+    story.go(45, calls=1)
+    story.hot = 3
+    (plan,) = story.go(1, calls=1)
+    assert plan.reason == "no more were wanted for 100 s; 3 -> 2"
+
+
+def test_one_that_hangs_does_not_keep_a_role_from_going_cold():
+    story = Story(replace(SETTINGS, minimum=0, give_up_s=30.0), launched=2, hot=2)
+    story.go(10, calls=9)
+    hangs(story, 2)
+    (plan,) = story.go(150, calls=0)
+    assert (plan.count, story.launched) == (0, 0)
+
+
+def test_no_more_than_the_maximum_is_replaced_because_it_hangs():
+    story = Story(replace(SETTINGS, minimum=1, maximum=1, give_up_s=30.0), launched=1, hot=1)
+    for _ in range(4):
+        story.go(60, calls=0)
+        story.hot = 0
+    assert story.launched == 2
+
+
 def test_whoever_takes_over_stops_nothing_before_the_idle_time():
     story = Story(launched=0, hot=0)
     running = RoleView(Role.BOTH, 3, 0, 3, 0, 8, 1, 0, 0.0)
     for now in range(1, 50):
-        story.scaler.observe(running, float(now))
+        story.scaler.observe(running, float(now), story.began)
         story.scaler.follow(running, float(now))
     story.launched, story.hot, story.now = 3, 3, 50.0
     assert story.go(98, calls=1) == []
@@ -240,6 +300,16 @@ def test_a_schedule_has_its_instances_hot_at_its_minute():
     assert story.launched == 1
 
 
+def test_a_start_that_was_quicker_than_expected_is_not_stopped_before_its_minute():
+    entry = Entry("1 8 * * *", 2, for_s=60.0)
+    story = Story(replace(SETTINGS, warm_up_s=40.0, idle_s=1.0, schedule=(entry,)), start_s=5.0)
+    (start,) = story.go(119, calls=0)
+    assert start.count == 2
+    assert story.scaler.warm_up_s(Role.BOTH) == 5.0
+    story.go(5, calls=0)
+    assert story.launched == 1
+
+
 def test_a_pin_holds_until_it_is_let_go():
     story = Story()
     story.scaler.pin(Role.BOTH, 2)
@@ -255,3 +325,40 @@ def test_a_pin_holds_until_it_is_let_go():
 def test_a_minimum_above_the_maximum_is_refused():
     with pytest.raises(ValueError, match="minimum: 3 is not from 0 to maximum, 2"):
         RoleScale(minimum=3, maximum=2)
+
+
+def test_a_start_that_is_given_up_before_it_can_be_hot_is_refused():
+    with pytest.raises(ValueError, match=r"give_up_s: 60 is below warm_up_s, 90: .* at least that"):
+        RoleScale(warm_up_s=90.0, give_up_s=60.0)
+    assert RoleScale(warm_up_s=60.0, give_up_s=60.0)
+
+
+def test_a_forecast_has_its_instances_hot_when_they_were_needed_on_earlier_days():
+    story = Story(replace(SETTINGS, minimum=0, forecast_days=2), launched=0, hot=0)
+    story.began = datetime(2026, 11, 24, 8, 50, tzinfo=timezone.utc)
+    story.go(600, calls=0)
+    story.go(600, calls=12)
+    story.go(600, calls=0)
+    assert story.launched == 0
+    story.began += timedelta(days=1) - timedelta(seconds=story.now)
+    assert story.go(580, calls=0) == []
+    story.go(19, calls=0)
+    assert story.hot == 3
+
+
+def test_a_forecast_gives_its_reason_with_its_error():
+    story = Story(replace(SETTINGS, minimum=0, forecast_days=2), launched=0, hot=0)
+    story.began = datetime(2026, 11, 24, 9, 0, tzinfo=timezone.utc)
+    story.go(300, calls=6)
+    story.go(300, calls=0)
+    story.began += timedelta(days=1) - timedelta(seconds=600)
+    story.launched = story.hot = 0
+    plans = story.go(1, calls=0)
+    assert [plan.reason for plan in plans] == [
+        "forecast 6.0 slots, the median of 1 earlier day; 0 -> 2"
+    ]
+
+
+def test_a_zone_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="forecast_zone: 'Mars/Base' is not a time zone"):
+        RoleScale(forecast_zone="Mars/Base")
