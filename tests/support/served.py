@@ -36,6 +36,7 @@ class Served:
     model: ScriptedModel
     listener: Listener
     metrics_port: int
+    port: int
 
     @property
     def sentiment(self) -> SentimentStub:
@@ -95,7 +96,7 @@ async def serve(
         await listener.start_serving()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             try:
-                yield Served(channel, admission, edge, engine, model, listener, metrics_port)
+                yield Served(channel, admission, edge, engine, model, listener, metrics_port, port)
             finally:
                 model.release()
                 await exporter.stop()
