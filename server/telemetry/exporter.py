@@ -4,12 +4,19 @@ Knows nothing about what they mean.
 """
 
 import asyncio
+from collections.abc import Callable, Iterable
 from threading import Thread
+from typing import Any
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, disable_created_metrics, start_http_server
 
 from tidegate.server.start_error import StartError
+
+_OPEN_METRICS = "application/openmetrics-text"
+_WITH_ITS_COLONS = f"{_OPEN_METRICS}; version=1.0.0; escaping=allow-utf-8"
+
+_App = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 class Exporter:
@@ -42,4 +49,20 @@ class Exporter:
             await asyncio.to_thread(thread.join)
 
     def _open(self, host: str, port: int) -> tuple[WSGIServer, Thread]:
-        return start_http_server(port, host, self._registry)
+        server, thread = start_http_server(port, host, self._registry)
+        server.set_app(_keeping_names(server.get_app()))  # type: ignore[arg-type]
+        return server, thread
+
+
+def _keeping_names(app: _App) -> _App:
+    """The same, but the colon in a name stays one.
+
+    Asked for OpenMetrics, as Prometheus asks, prometheus-client writes `vllm_` for `vllm:` unless every name is allowed.
+    """
+
+    def asked(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if _OPEN_METRICS in environ.get("HTTP_ACCEPT", ""):
+            environ["HTTP_ACCEPT"] = _WITH_ITS_COLONS
+        return app(environ, start_response)
+
+    return asked
