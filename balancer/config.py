@@ -186,6 +186,17 @@ class BalancerSettings(BaseSettings):
         description='HOST:PORT where Prometheus reads the metrics, like 127.0.0.1:9464, or "off". '
         "With several workers the first one's; the others take the ports that follow.",
     )
+    traces_to: str = Field(
+        "off",
+        description='OpenTelemetry collector that takes traces by OTLP over gRPC, like http://127.0.0.1:4317, or "off". '
+        "Needs the packages of tidegate[tracing].",
+    )
+    traces_share: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of calls (0 to 1) that are traced; where a caller traces, its own decision counts.",
+    )
     launcher: Literal["off", "process", "docker", "swarm", "kubernetes"] = Field(
         "off",
         description="What starts and stops instances as the load asks: off (nobody does), process "
@@ -247,6 +258,14 @@ class BalancerSettings(BaseSettings):
         host, _, port = value.rpartition(":")
         if value != "off" and not (host and port.isdecimal() and int(port) < 65536):
             raise ValueError('is neither HOST:PORT nor "off"')
+        return value
+
+    @field_validator("traces_to")
+    @classmethod
+    def _is_off_or_a_collector(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value != "off" and not (parts.scheme in ("http", "https") and parts.hostname):
+            raise ValueError('is neither http://HOST:PORT, https://HOST:PORT nor "off"')
         return value
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ import contextlib
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 import grpc
 import structlog
@@ -43,6 +44,9 @@ from tidegate.balancer.telemetry.exporter import Exporter
 from tidegate.balancer.telemetry.fleet import FleetCollector
 from tidegate.balancer.telemetry.meter import Meter
 from tidegate.v1 import fleet_pb2, fleet_pb2_grpc
+
+if TYPE_CHECKING:
+    from tidegate.balancer.telemetry.traces import Traces
 
 LISTENER_OPTIONS: tuple[tuple[str, int], ...] = (
     # Waiting happens in our lanes, where it is seen, and not in HTTP/2's.
@@ -88,6 +92,21 @@ def policy_of(settings: BalancerSettings) -> Policy:
     )
 
 
+def _meter_and_traces(
+    settings: BalancerSettings, registry: CollectorRegistry, version: str, worker: str
+) -> "tuple[Meter, Traces | None]":
+    """What counts calls, and what stands around them where they are traced."""
+    if settings.traces_to == "off":
+        return Meter(registry), None
+    try:
+        # Five packages, which nobody needs who doesn't trace.
+        from tidegate.balancer.telemetry.traces import TracedMeter, Traces
+    except ImportError as error:
+        raise StartError(f"traces_to: needs pip install 'tidegate[tracing]' ({error})") from None
+    who = f"{settings.host}:{settings.port} {worker}".strip()
+    return TracedMeter(registry), Traces(settings.traces_to, settings.traces_share, version, who)
+
+
 class Sidecar:
     """One balancer on the running loop. `worker` says which, of several on one port: "2 of 4".
 
@@ -105,7 +124,7 @@ class Sidecar:
         self._shares_port = bool(worker)
         self._pool = Pool(policy_of(settings), random.Random())  # noqa: S311  # spreads, not secret
         registry = CollectorRegistry()
-        meter = Meter(registry)
+        meter, self._traces = _meter_and_traces(settings, registry, version, worker)
         self._dispatcher = Dispatcher(self._pool, meter, self._log_change)
         registry.register(FleetCollector(self._pool, self._dispatcher.now_s, version))
         ProcessCollector(registry=registry)
@@ -136,8 +155,9 @@ class Sidecar:
         self._membership_changed = asyncio.Event()
         self._is_met = asyncio.Event()
         self._reporting: asyncio.Task[None] | None = None
+        proxy = Proxy(self._dispatcher, self._channels, meter, self.sharing)
         self._server = grpc.aio.server(
-            handlers=[Proxy(self._dispatcher, self._channels, meter, self.sharing)],
+            handlers=[proxy if self._traces is None else self._traces.around(proxy)],
             # Two balancers on one port by mistake would share its connections without a word.
             options=(*LISTENER_OPTIONS, ("grpc.so_reuseport", int(self._shares_port))),
         )
@@ -210,6 +230,8 @@ class Sidecar:
         if self.heat is not None:
             await self.heat.stop()
         await self._exporter.stop()
+        if self._traces is not None:
+            await self._traces.stop()
         _log.info("balancer stopped", cut_off=cut_off)
 
     def _heat_of(

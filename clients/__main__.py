@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from tidegate.clients import tracing
 from tidegate.clients.commands import connection, options
 from tidegate.clients.commands.bench import bench
 from tidegate.clients.commands.chat import chat
@@ -59,12 +60,17 @@ def tidegate(
     tls_key: connection.Key = None,
     tls_server_name: connection.ServerName = None,
     token: connection.Token = None,
+    traces_to: connection.TracesTo = None,
 ) -> None:
     """Labels and replies from one small model on CPUs, behind a balancer that sheds load."""
     try:
         connection.secure(tls, tls_ca, tls_cert, tls_key, tls_server_name, token)
+        if traces_to is not None:
+            tracing.export_to(traces_to, version("tidegate"))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    except tracing.TracingMissingError as error:
+        raise typer.BadParameter(f"--traces-to {error}") from None
 
 
 def main() -> None:

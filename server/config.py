@@ -164,6 +164,17 @@ class ServerSettings(BaseSettings):
         "off",
         description='HOST:PORT where Prometheus reads the metrics, like 127.0.0.1:9465, or "off".',
     )
+    traces_to: str = Field(
+        "off",
+        description='OpenTelemetry collector that takes traces by OTLP over gRPC, like http://127.0.0.1:4317, or "off". '
+        "Needs the packages of tidegate[tracing].",
+    )
+    traces_share: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of calls (0 to 1) that are traced; where a caller or a balancer traces, its own decision counts.",
+    )
     log_format: Literal["console", "json"] = Field(
         "console", description="How log lines look on stderr: console or json."
     )
@@ -181,6 +192,13 @@ class ServerSettings(BaseSettings):
         host, _, port = value.rpartition(":")
         if value != "off" and not (host and port.isdecimal() and int(port) < 65536):
             raise ValueError('HOST:PORT and "off" are accepted')
+        return value
+
+    @field_validator("traces_to")
+    @classmethod
+    def _is_off_or_a_collector(cls, value: str) -> str:
+        if value != "off" and not value.startswith(("http://", "https://")):
+            raise ValueError('http://HOST:PORT, https://HOST:PORT and "off" are accepted')
         return value
 
     @field_validator("cpus")

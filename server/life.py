@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.metadata import version
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -22,7 +22,9 @@ from tidegate.server.answering import Answering, check_folder
 from tidegate.server.config import ServerSettings
 from tidegate.server.consul_agent import ConsulAgent
 from tidegate.server.edge import Edge
+from tidegate.server.engine.call import Times
 from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.sequence import Usage
 from tidegate.server.front import Front
 from tidegate.server.instance import InstanceService
 from tidegate.server.lane import Lane, Phase, Role
@@ -35,6 +37,9 @@ from tidegate.server.telemetry.exporter import Exporter
 from tidegate.server.telemetry.load import LoadCollector
 from tidegate.server.telemetry.meter import Meter
 from tidegate.server.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from tidegate.server.telemetry.traces import Traces
 
 # How often profiles and the engine's health are looked at without a call.
 _LOOK_EVERY_S = 1.0
@@ -60,7 +65,11 @@ class EngineDiedError(Exception):
 class Life:
     """One run of the server, with the model that `load` brings."""
 
-    def __init__(self, settings: ServerSettings, load: Load = load_model) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        load: Load = load_model,
+    ) -> None:
         self._settings = settings
         self._load = load
         self._role = Role(settings.role)
@@ -72,11 +81,14 @@ class Life:
         self._slots = {lane: slots[lane] for lane in self._role.lanes}
         self._admission = Admission(self._slots)
         registry = CollectorRegistry()
-        self._edge = Edge(self._admission, Meter(registry))
+        self._traces = _traces_of(settings)
+        traced = () if self._traces is None else (self._traces.trace_id,)
+        self._edge = Edge(self._admission, Meter(registry, *traced))
         self._front = Front(self._role)
         self._instance = InstanceService(self._role, settings.model, self._admission)
         self._front.add(self._instance.handlers())
-        self._listener = Listener(self._role, self._front)
+        front = self._front if self._traces is None else self._traces.around(self._front)
+        self._listener = Listener(self._role, front)
         registry.register(
             LoadCollector(
                 self._admission, self._role.lanes, self._instance.load, version("tidegate")
@@ -106,6 +118,8 @@ class Life:
                 if self._registration is not None:
                     await self._registration.leave()
                 await self._exporter.stop()
+                if self._traces is not None:
+                    await self._traces.stop()
 
     async def _serve_metrics(self) -> None:
         address = self._settings.metrics_address
@@ -138,7 +152,7 @@ class Life:
     async def _open(self, engine: Engine, answering: Answering) -> bool:
         """Become hot: warmed up first, then serving, then told to the world."""
         await answering.warm_up()
-        engine.tell(self._edge.sequence_ended)
+        engine.tell(self._sequence_ended)
         self._instance.engine = engine
         self._front.add(answering.handlers())
         self._front.open()
@@ -219,6 +233,11 @@ class Life:
         self._registration = Registration(instance, ConsulAgent(settings.consul))
         self._registration.start()
 
+    def _sequence_ended(self, times: Times, usage: Usage) -> None:
+        self._edge.sequence_ended(times, usage)
+        if self._traces is not None:
+            self._traces.sequence_ended(times, usage)
+
     def _announce(self, phase: Phase) -> None:
         if self._registration is not None:
             self._registration.announce(phase)
@@ -230,6 +249,24 @@ async def _improve(engine: Engine, answering: Answering) -> None:
     await asyncio.sleep(_HEAD_START_S)
     await answering.prepare_all()
     await engine.pack()
+
+
+def _traces_of(settings: ServerSettings) -> "Traces | None":
+    """What stands around calls where they are traced. Raises StartError."""
+    if settings.traces_to == "off":
+        return None
+    try:
+        # Five packages, which nobody needs who doesn't trace.
+        from tidegate.server.telemetry.traces import Traces
+    except ImportError as error:
+        raise StartError(f"traces_to: needs pip install 'tidegate[tracing]' ({error})") from None
+    return Traces(
+        settings.traces_to,
+        settings.traces_share,
+        version=version("tidegate"),
+        instance=f"{settings.advertise_host or settings.host}:{settings.port}",
+        model=settings.model,
+    )
 
 
 def _reachable(host: str) -> str:

@@ -12,7 +12,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from tidegate.server import instance
-from tidegate.server.front import Front
 from tidegate.server.lane import Role
 from tidegate.server.start_error import StartError
 
@@ -41,7 +40,7 @@ _OPTIONS = (
 class Listener:
     """The gRPC server of one process, and what it says of its health."""
 
-    def __init__(self, role: Role, front: Front) -> None:
+    def __init__(self, role: Role, front: grpc.GenericRpcHandler) -> None:
         services = list(dict.fromkeys(lane.service for lane in role.lanes))
         self._answering = ["", READINESS, *services]
         self._server = grpc.aio.server(options=_OPTIONS)
