@@ -17,6 +17,7 @@ from tidegate.clients.commands import connection, options
 from tidegate.clients.commands.bench import bench
 from tidegate.clients.commands.chat import chat
 from tidegate.clients.commands.classify import classify
+from tidegate.clients.commands.doctor import doctor
 from tidegate.clients.commands.failure import ExitCode
 from tidegate.clients.commands.fleet import fleet
 from tidegate.clients.commands.health import health
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (classify, chat, judge, status, up, web, bench, load):
+for command in (classify, chat, judge, status, up, web, bench, load, doctor):
     app.command(epilog=options.EPILOG)(command)
 app.command()(health)
 app.add_typer(fleet)
