@@ -3,8 +3,11 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import NoReturn
+
+import structlog
 
 from tidegate.balancer.polling import poll_directly
 
@@ -42,16 +45,30 @@ def main() -> None:
 
 async def _live(settings: BalancerSettings) -> None:
     asked_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, asked_to_stop.set)
+        loop.add_signal_handler(number, asked_to_stop.set)
     if settings.workers > 1:
-        await Crew(settings).live(asked_to_stop)
+        crew = Crew(settings)
+        loop.add_signal_handler(signal.SIGHUP, _reload, crew.adopt)
+        await crew.live(asked_to_stop)
         return
     sidecar = Sidecar(settings, version("tidegate"))
+    loop.add_signal_handler(signal.SIGHUP, _reload, sidecar.adopt)
     await sidecar.start()
     spare_calls()
     await asked_to_stop.wait()
     await sidecar.drain()
+
+
+def _reload(adopt: Callable[[BalancerSettings], None]) -> None:
+    """Read the settings anew, from where they came; wrong ones change nothing."""
+    try:
+        settings = read_settings(sys.argv[1:])
+    except SettingsError as error:
+        structlog.get_logger("tidegate.balancer").error("settings not reloaded", problem=str(error))
+        return
+    adopt(settings)
 
 
 def _give_up(line: str, code: int) -> NoReturn:

@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 from urllib.parse import urlsplit
@@ -186,6 +187,11 @@ class BalancerSettings(BaseSettings):
         description='HOST:PORT where Prometheus reads the metrics, like 127.0.0.1:9464, or "off". '
         "With several workers the first one's; the others take the ports that follow.",
     )
+    admin_listen: str = Field(
+        "off",
+        description='Port of loopback that tells what gRPC knows of its connections (channelz), like 127.0.0.1:9466, or "off". '
+        "Needs the package of tidegate[admin]. With several workers the first one's; the others take the ports that follow.",
+    )
     traces_to: str = Field(
         "off",
         description='OpenTelemetry collector that takes traces by OTLP over gRPC, like http://127.0.0.1:4317, or "off". '
@@ -258,6 +264,16 @@ class BalancerSettings(BaseSettings):
         host, _, port = value.rpartition(":")
         if value != "off" and not (host and port.isdecimal() and int(port) < 65536):
             raise ValueError('is neither HOST:PORT nor "off"')
+        return value
+
+    @field_validator("admin_listen")
+    @classmethod
+    def _is_off_or_on_loopback(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value != "off" and not (
+            is_loopback(host.strip("[]")) and port.isdecimal() and int(port) < 65536
+        ):
+            raise ValueError('is neither HOST:PORT with an address of loopback nor "off"')
         return value
 
     @field_validator("traces_to")
@@ -342,6 +358,14 @@ class BalancerSettings(BaseSettings):
         host, _, port = self.metrics_listen.rpartition(":")
         return host.strip("[]"), int(port)
 
+    @property
+    def admin_address(self) -> tuple[str, int] | None:
+        """Host, as gRPC takes it, and port for channelz; None when it is off."""
+        if self.admin_listen == "off":
+            return None
+        host, _, port = self.admin_listen.rpartition(":")
+        return host, int(port)
+
     @classmethod
     def restored(cls, dumped: Mapping[str, Any]) -> "BalancerSettings":
         """The settings that were dumped as JSON; validated then, so that no environment changes them now."""
@@ -362,6 +386,14 @@ class BalancerSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the file, whose values come as arguments."""
         return env_settings, init_settings
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is of this machine alone; a name other than localhost is not."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class SettingsError(Exception):

@@ -18,6 +18,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from tidegate.balancer.admin import Admin
 from tidegate.balancer.channels import Channels
 from tidegate.balancer.config import BalancerSettings
 from tidegate.balancer.core.answer_cache import AnswerCache
@@ -38,6 +39,7 @@ from tidegate.balancer.own_call import OwnCall
 from tidegate.balancer.port import PortError, bracketed, try_port
 from tidegate.balancer.proxy import Proxy
 from tidegate.balancer.pulse import Pulse
+from tidegate.balancer.reload import compare
 from tidegate.balancer.sharing import Sharing
 from tidegate.balancer.static_discovery import StaticDiscovery
 from tidegate.balancer.telemetry.exporter import Exporter
@@ -129,6 +131,7 @@ class Sidecar:
         registry.register(FleetCollector(self._pool, self._dispatcher.now_s, version))
         ProcessCollector(registry=registry)
         self._exporter = Exporter(registry)
+        self._admin = Admin()
         self._channels = Channels()
         self.sharing = (
             Sharing(self._dispatcher, AnswerCache(settings.answer_cache_s))
@@ -175,6 +178,7 @@ class Sidecar:
         reflection.enable_server_reflection(names, self._server)
         self.port = 0
         self.metrics_port = 0
+        self.admin_port = 0
 
     def __repr__(self) -> str:
         return f"<Sidecar {self._settings.host}:{self.port} {self._discovery} {self._pool}>"
@@ -192,6 +196,7 @@ class Sidecar:
         await self._health.report(self._pool)
         self.port = self._listen()
         await self._serve_metrics()
+        await self._serve_admin()
         self._reporting = asyncio.ensure_future(self._report_health())
         self._pulse.start()
         self._discovery.start()
@@ -205,6 +210,18 @@ class Sidecar:
         self._own_call.start(f"127.0.0.1:{own_port}")
         address = f"{bracketed(self._settings.host)}:{self.port}"
         _log.info("balancer listens", address=address, discovery=str(self._discovery))
+
+    def adopt(self, settings: BalancerSettings) -> None:
+        """Take in settings that were read anew: what can count at once does, the rest is named in the log."""
+        reload = compare(self._settings, settings)
+        self._settings = reload.settings
+        if reload.changed:
+            self._dispatcher.adopt(policy_of(reload.settings))
+        for name, (before, after) in reload.changed.items():
+            _log.info("setting changed", setting=name, before=before, after=after)
+        if reload.waiting:
+            _log.warning("settings need a restart", settings=", ".join(reload.waiting))
+        _log.info("settings reloaded", changed=len(reload.changed), waiting=len(reload.waiting))
 
     async def drain(self) -> None:
         """Refuse what is new, answer what waits, and give what runs its time; then stop."""
@@ -230,6 +247,7 @@ class Sidecar:
         if self.heat is not None:
             await self.heat.stop()
         await self._exporter.stop()
+        await self._admin.stop()
         if self._traces is not None:
             await self._traces.stop()
         _log.info("balancer stopped", cut_off=cut_off)
@@ -256,6 +274,20 @@ class Sidecar:
             problem = error.strerror or str(error)
             raise StartError(f"can't serve metrics on {host}:{port}: {problem}") from None
         _log.info("metrics served", address=f"{host}:{self.metrics_port}")
+
+    async def _serve_admin(self) -> None:
+        address = self._settings.admin_address
+        if address is None:
+            return
+        try:
+            self.admin_port = await self._admin.start(*address)
+        except ImportError as error:
+            raise StartError(
+                f"admin_listen: needs pip install 'tidegate[admin]' ({error})"
+            ) from None
+        except RuntimeError:
+            raise StartError(f"can't serve channelz on {address[0]}:{address[1]}") from None
+        _log.info("channelz served", address=f"{address[0]}:{self.admin_port}")
 
     def _listen(self) -> int:
         host, port = self._settings.host, self._settings.port

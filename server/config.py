@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -164,6 +165,11 @@ class ServerSettings(BaseSettings):
         "off",
         description='HOST:PORT where Prometheus reads the metrics, like 127.0.0.1:9465, or "off".',
     )
+    admin_listen: str = Field(
+        "off",
+        description='Port of loopback that tells what gRPC knows of its connections (channelz), like 127.0.0.1:9467, or "off". '
+        "Needs the package of tidegate[admin].",
+    )
     traces_to: str = Field(
         "off",
         description='OpenTelemetry collector that takes traces by OTLP over gRPC, like http://127.0.0.1:4317, or "off". '
@@ -192,6 +198,16 @@ class ServerSettings(BaseSettings):
         host, _, port = value.rpartition(":")
         if value != "off" and not (host and port.isdecimal() and int(port) < 65536):
             raise ValueError('HOST:PORT and "off" are accepted')
+        return value
+
+    @field_validator("admin_listen")
+    @classmethod
+    def _is_off_or_on_loopback(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value != "off" and not (
+            is_loopback(host.strip("[]")) and port.isdecimal() and int(port) < 65536
+        ):
+            raise ValueError('HOST:PORT with an address of loopback and "off" are accepted')
         return value
 
     @field_validator("traces_to")
@@ -225,6 +241,14 @@ class ServerSettings(BaseSettings):
         host, _, port = self.metrics_listen.rpartition(":")
         return host.strip("[]"), int(port)
 
+    @property
+    def admin_address(self) -> tuple[str, int] | None:
+        """Host, as gRPC takes it, and port for channelz; None when it is off."""
+        if self.admin_listen == "off":
+            return None
+        host, _, port = self.admin_listen.rpartition(":")
+        return host, int(port)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -236,6 +260,14 @@ class ServerSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the file, whose values come as arguments."""
         return env_settings, init_settings
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is of this machine alone; a name other than localhost is not."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class SettingsError(Exception):

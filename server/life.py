@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from tidegate.server.admin import Admin
 from tidegate.server.admission import Admission
 from tidegate.server.answering import Answering, check_folder
-from tidegate.server.config import ServerSettings
+from tidegate.server.config import ServerSettings, SettingsError
 from tidegate.server.consul_agent import ConsulAgent
 from tidegate.server.edge import Edge
 from tidegate.server.engine.call import Times
@@ -32,6 +33,7 @@ from tidegate.server.listener import Listener
 from tidegate.server.model_loading import load_model
 from tidegate.server.progress import Progress
 from tidegate.server.registration import Instance, Registration
+from tidegate.server.reload import compare
 from tidegate.server.start_error import StartError
 from tidegate.server.telemetry.exporter import Exporter
 from tidegate.server.telemetry.load import LoadCollector
@@ -63,14 +65,19 @@ class EngineDiedError(Exception):
 
 
 class Life:
-    """One run of the server, with the model that `load` brings."""
+    """One run of the server, with the model that `load` brings.
+
+    `read_again` reads the settings once more, on SIGHUP; it raises SettingsError.
+    """
 
     def __init__(
         self,
         settings: ServerSettings,
         load: Load = load_model,
+        read_again: Callable[[], ServerSettings] | None = None,
     ) -> None:
         self._settings = settings
+        self._read_again = read_again
         self._load = load
         self._role = Role(settings.role)
         slots = {
@@ -96,21 +103,26 @@ class Life:
         )
         ProcessCollector(registry=registry)
         self._exporter = Exporter(registry)
+        self._admin = Admin()
         self._registration: Registration | None = None
         self._stop = asyncio.Event()
         # Held here, because the loop itself keeps no task alive.
         self._improving: asyncio.Task[None] | None = None
+        self._answering: Answering | None = None
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises StartError and EngineDiedError."""
         loop = asyncio.get_running_loop()
         for one in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(one, self._stop.set)
+        if self._read_again is not None:
+            loop.add_signal_handler(signal.SIGHUP, self._reload, self._read_again)
         check_folder(self._settings.profiles)
         async with self._listener:
             port = await self._listener.start(self._settings.host, self._settings.port)
             log.info("listening", host=self._settings.host, port=port)
             await self._serve_metrics()
+            await self._serve_admin()
             self._register(port)
             try:
                 await self._serve()
@@ -118,6 +130,7 @@ class Life:
                 if self._registration is not None:
                     await self._registration.leave()
                 await self._exporter.stop()
+                await self._admin.stop()
                 if self._traces is not None:
                     await self._traces.stop()
 
@@ -127,6 +140,20 @@ class Life:
             host, port = address
             port = await self._exporter.start(host, port)
             log.info("metrics served", address=f"{host}:{port}")
+
+    async def _serve_admin(self) -> None:
+        address = self._settings.admin_address
+        if address is None:
+            return
+        host, port = address
+        try:
+            port = await self._admin.start(host, port)
+        except ImportError as error:
+            problem = f"admin_listen: needs pip install 'tidegate[admin]' ({error})"
+            raise StartError(problem) from None
+        except RuntimeError:
+            raise StartError(f"admin_listen: {host}:{port} can't be listened on") from None
+        log.info("channelz served", address=f"{host}:{port}")
 
     async def _serve(self) -> None:
         engine = await self._until_stop(self._load(self._settings, Progress()))
@@ -138,7 +165,7 @@ class Life:
 
     async def _answer(self, engine: Engine) -> None:
         try:
-            answering = Answering(self._settings, engine, self._edge)
+            self._answering = answering = Answering(self._settings, engine, self._edge)
             try:
                 if await self._until_stop(self._open(engine, answering)):
                     self._improving = asyncio.create_task(_improve(engine, answering))
@@ -161,6 +188,22 @@ class Life:
         self._announce(Phase.HOT)
         log.info("hot", model=engine.model_name, role=self._role.value)
         return True
+
+    def _reload(self, read_again: Callable[[], ServerSettings]) -> None:
+        """Take in settings that are read anew: what can count at once does, the rest is named in the log."""
+        try:
+            reload = compare(self._settings, read_again())
+            if self._answering is not None:
+                self._answering.adopt(reload.settings)
+        except (SettingsError, StartError) as error:
+            log.error("settings not reloaded", problem=str(error))
+            return
+        self._settings = reload.settings
+        for name, (before, after) in reload.changed.items():
+            log.info("setting changed", setting=name, before=before, after=after)
+        if reload.waiting:
+            log.warning("settings need a restart", settings=", ".join(reload.waiting))
+        log.info("settings reloaded", changed=len(reload.changed), waiting=len(reload.waiting))
 
     async def _watch(self, engine: Engine, answering: Answering) -> None:
         """Wait for the signal to stop; take over changed profiles meanwhile."""
