@@ -8,8 +8,12 @@ import argparse
 import json
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, metadata, requires
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = "tidegate"
 
@@ -17,40 +21,54 @@ ROOT = "tidegate"
 def of_environment() -> dict[str, Any]:
     """Everything that is installed, as cyclonedx-bom sees it."""
     command = [sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible"]
-    done = subprocess.run([*command, sys.executable], capture_output=True, text=True, check=True)
+    # Validating parses hundreds of addresses by their grammar, for most of a minute; a test does it by sample.
+    command += ["--no-validate", sys.executable]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     bom: dict[str, Any] = json.loads(done.stdout)
     return bom
 
 
-def needed(bom: dict[str, Any], roots: set[str]) -> set[str]:
-    """Who is reached from the roots by what each needs."""
-    needs = {each["ref"]: each.get("dependsOn", []) for each in bom["dependencies"]}
+def needed(root: str) -> set[str]:
+    """The names of who is needed by `root` with all of its extras, directly or through another."""
     reached: set[str] = set()
-    pending = list(roots)
+    pending = [(root, frozenset(metadata(root).get_all("Provides-Extra") or ()))]
+    seen = set()
     while pending:
-        ref = pending.pop()
-        if ref not in reached:
-            reached.add(ref)
-            pending += needs.get(ref, [])
+        name, extras = pending.pop()
+        if (name, extras) in seen:
+            continue
+        seen.add((name, extras))
+        try:
+            asked = requires(name) or []
+        except PackageNotFoundError:
+            # Of an extra that isn't installed here.
+            continue
+        reached.add(canonicalize_name(name))
+        for each in map(Requirement, asked):
+            markers = [{"extra": extra} for extra in ("", *extras)]
+            if each.marker is None or any(map(each.marker.evaluate, markers)):
+                pending.append((each.name, frozenset(each.extras)))
     return reached
 
 
 def pruned(bom: dict[str, Any]) -> dict[str, Any]:
     """The same with Tidegate as its subject, and only with what that needs."""
     (root, *_) = [each for each in bom["components"] if each["name"] == ROOT]
-    reached = needed(bom, {root["bom-ref"]})
-    components = [
-        _without_paths(each)
+    names = needed(ROOT)
+    kept = [
+        each
         for each in bom["components"]
-        if each["bom-ref"] in reached and each["name"] != ROOT
+        if canonicalize_name(each["name"]) in names and each["name"] != ROOT
     ]
+    reached = {root["bom-ref"], *(each["bom-ref"] for each in kept)}
+    components = [_without_paths(each) for each in kept]
     dependencies = [
         {"ref": each["ref"], "dependsOn": sorted(set(each.get("dependsOn", [])) & reached)}
         for each in bom["dependencies"]
         if each["ref"] in reached
     ]
-    metadata = {**bom["metadata"], "component": {**_without_paths(root), "type": "application"}}
-    return {**bom, "metadata": metadata, "components": components, "dependencies": dependencies}
+    subject = {**bom["metadata"], "component": {**_without_paths(root), "type": "application"}}
+    return {**bom, "metadata": subject, "components": components, "dependencies": dependencies}
 
 
 def _without_paths(component: dict[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,12 @@ nothing, and knows nothing of what the messages say.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from random import getrandbits
+from random import random as chance
 from typing import Any
 
 import grpc
@@ -16,7 +19,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import CollectorRegistry
@@ -25,11 +28,12 @@ from typing_extensions import assert_never
 from tidegate.balancer.core.call import Call, Outcome
 from tidegate.balancer.core.verdict import Send, Shed, Verdict, Wait
 from tidegate.balancer.ending import reason_in
-from tidegate.balancer.methods import lane_of
+from tidegate.balancer.methods import is_known, lane_of
 from tidegate.balancer.telemetry.meter import Meter
 
 EXPORT_LIMIT_S = 3.0
 """For a collector that doesn't answer; what it missed is lost, and no call waits for it."""
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-([0-9a-f]{2}).*")
 TRACE_KEYS = frozenset({"traceparent", "tracestate"})
 
 Behaviour = Callable[[Any, Any], Awaitable[Any]]
@@ -42,8 +46,10 @@ class Traces:
     """Opens a span for each call, and sends them away in the background."""
 
     def __init__(self, endpoint: str, share: float, version: str, instance: str) -> None:
+        self._share = share
         self._provider = TracerProvider(
-            sampler=ParentBased(TraceIdRatioBased(share)),
+            # Who isn't traced never comes so far.
+            sampler=ALWAYS_ON,
             resource=Resource.create(
                 {
                     "service.name": "tidegate-balancer",
@@ -68,6 +74,11 @@ class Traces:
     def _around(self, path: str, inner: Behaviour) -> Behaviour:
         async def traced(request: Any, context: Any) -> Any:
             said = tuple(context.invocation_metadata() or ())
+            decided = is_traced(said)
+            if decided is None and chance() >= self._share:  # noqa: S311  # samples, not secret
+                return await inner(request, _Untraced(context, said))
+            if decided is False:
+                return await inner(request, context)
             method = path.lstrip("/")
             facts = {"rpc.system.name": "grpc", "rpc.method": method}
             span = self._tracer.start_span(method, parent_in(said), SpanKind.SERVER, facts)
@@ -97,6 +108,8 @@ class _Traced(grpc.GenericRpcHandler):
     ) -> None:
         self._handlers = handlers
         self._around = around
+        # By the handler that is within: of those that a proxy keeps, and no others.
+        self._kept: dict[str, tuple[Any, Any]] = {}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         """The handler for a method; None if it isn't ours."""
@@ -104,11 +117,48 @@ class _Traced(grpc.GenericRpcHandler):
         path = handler_call_details.method
         if handler is None or lane_of(path) is None:
             return handler
+        kept = self._kept.get(path)
+        if kept is not None and kept[0] is handler:
+            return kept[1]
+        traced = self._traced(path, handler)
+        if is_known(path):
+            self._kept[path] = handler, traced
+        return traced
+
+    def _traced(self, path: str, handler: Any) -> Any:
         for shape in ("unary_unary", "unary_stream", "stream_stream"):
             inner = getattr(handler, shape)
             if inner is not None:
                 return handler._replace(**{shape: self._around(path, inner)})
         return handler
+
+
+def is_traced(metadata: tuple[tuple[str, str | bytes], ...]) -> bool | None:
+    """Whether whoever calls traces the call, by W3C's header; None for one who says nothing that can be read."""
+    for key, value in metadata:
+        if key == "traceparent" and isinstance(value, str):
+            found = _TRACEPARENT.fullmatch(value)
+            return None if found is None else bool(int(found[1], 16) & 1)
+    return None
+
+
+class _Untraced:
+    """A call that nobody traces, as the proxy sees it: its metadata says so, lest the instance begin to."""
+
+    __slots__ = ("_context", "_said")
+
+    def __init__(self, context: Any, said: tuple[tuple[str, str | bytes], ...]) -> None:
+        self._context = context
+        header = f"00-{getrandbits(128) or 1:032x}-{getrandbits(64) or 1:016x}-00"
+        others = (each for each in said if each[0] not in TRACE_KEYS)
+        self._said = (*others, ("traceparent", header))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        """What the caller said, and that it isn't traced."""
+        return self._said
 
 
 def parent_in(metadata: tuple[tuple[str, str | bytes], ...]) -> Context:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -11,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+from support.otlp import Collector, running_collector
 from support.programs import free_port, running
 from support.prometheus import Prometheus, promtool, running_prometheus
 from support.waiting import eventually
@@ -75,6 +77,7 @@ class Watched:
 
     balancer: str
     prometheus: Prometheus
+    collector: Collector
 
 
 @pytest.fixture(scope="module")
@@ -94,20 +97,22 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     balancing += ["--instances", f"127.0.0.1:{ports[0]},127.0.0.1:{ports[1]}"]
     balancing += ["--metrics-listen", f"127.0.0.1:{ports[5]}", "--chat-queue-limit", "6"]
     balancing += ["--degrade-enter-s", "0.5", "--degrade-leave-s", "0.2"]
+    balancing += ["--traces-share", "0.1", "--traces-to"]
     targets = {
         "tidegate-server": [f"127.0.0.1:{port}" for port in ports[2:4]],
         "tidegate-balancer": [f"127.0.0.1:{ports[5]}"],
     }
     with (
+        running_collector() as collector,
         running(first, folder / "first") as one,
         running(second, folder / "second") as other,
-        running(balancing, folder / "balancer") as balancer,
+        running([*balancing, collector.endpoint], folder / "balancer") as balancer,
         running_prometheus(OBSERVABILITY / "prometheus.yaml", targets, folder) as prometheus,
     ):
         one.wait_for(" hot ")
         other.wait_for(" hot ")
         balancer.wait_for("2 hot")
-        yield Watched(f"127.0.0.1:{ports[4]}", prometheus)
+        yield Watched(f"127.0.0.1:{ports[4]}", prometheus, collector)
 
 
 async def call_on(address: str, over: asyncio.Event) -> None:
@@ -161,6 +166,34 @@ async def test_every_panel_has_data_while_calls_come(watched: Watched):
         over.set()
         await calling
     assert still == []
+
+
+async def test_a_point_of_a_panel_leads_to_a_trace_that_the_collector_has(watched: Watched):
+    async def led_to() -> set[str]:
+        found = await asyncio.to_thread(
+            watched.prometheus.ask,
+            "query_exemplars",
+            query="tidegate_call_duration_seconds_bucket",
+            start=str(time.time() - 60),
+            end=str(time.time() + 60),
+        )
+        return {each["labels"]["trace_id"] for series in found for each in series["exemplars"]}
+
+    over = asyncio.Event()
+    calling = asyncio.ensure_future(call_on(watched.balancer, over))
+    has_been_led = False
+    try:
+        # Spans are sent every five seconds.
+        for _ in range(60):
+            known = {each.trace_id for each in watched.collector.spans}
+            has_been_led = bool(await led_to() & known)
+            if has_been_led:
+                break
+            await asyncio.sleep(0.25)
+    finally:
+        over.set()
+        await calling
+    assert has_been_led
 
 
 async def test_the_rules_are_loaded_and_every_target_is_read(watched: Watched):

@@ -35,6 +35,7 @@ async def labels(ports: list[int]) -> AsyncIterator[Load]:
     options = [
         ("grpc.service_config", json.dumps(config)),
         ("grpc.enable_http_proxy", 0),
+        ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 500),
     ]
     load, asking = Load(), set[asyncio.Task[None]]()
@@ -86,16 +87,24 @@ class Part:
         assert self.program.stop() == 0, self.program.output
 
 
-def hot(port: int) -> int:
-    """How many instances a balancer knows as hot; none while it doesn't answer."""
+def status(port: int) -> fleet_pb2.GetStatusResponse:
+    """What a balancer says; nothing while it doesn't answer."""
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = fleet_pb2_grpc.FleetStub(channel)
         try:
-            status = fleet_pb2_grpc.FleetStub(channel).GetStatus(
-                fleet_pb2.GetStatusRequest(), timeout=2
-            )
+            return stub.GetStatus(fleet_pb2.GetStatusRequest(), timeout=2)
         except grpc.RpcError:
-            return 0
-    return sum(each.phase == fleet_pb2.PHASE_HOT for each in status.instances)
+            return fleet_pb2.GetStatusResponse()
+
+
+def hot(port: int) -> int:
+    """How many instances a balancer knows as hot."""
+    return sum(each.phase == fleet_pb2.PHASE_HOT for each in status(port).instances)
+
+
+def has_callers(port: int) -> bool:
+    """Whether calls have come to a balancer since its start: its callers are connected again."""
+    return any(each.counts.full for each in status(port).lanes)
 
 
 async def test_a_rolling_restart_of_everything_fails_no_label(
@@ -139,6 +148,10 @@ async def test_a_rolling_restart_of_everything_fails_no_label(
                 await asyncio.to_thread(part.stop)
                 part.start()
                 await all_hot()
+                if part in balancers:
+                    port = balancer_ports[balancers.index(part)]
+                    came = f"callers coming back to {port}"
+                    await asyncio.to_thread(wait_until, lambda at=port: has_callers(at), came)
             # It comes back without its memory, and is told again.
             await asyncio.to_thread(own_consul.stop)
             await asyncio.to_thread(own_consul.start)

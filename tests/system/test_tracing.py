@@ -192,10 +192,28 @@ async def test_the_callers_own_decision_counts_more_than_the_share(
         (seen,) = instance.seen
 
     assert seen["traceparent"].startswith(f"00-{'a' * 32}-")
+    # One that isn't traced stays a child of its caller's span.
+    assert ("b" * 16 in seen["traceparent"]) is not sampled
     # The lowest bit says it; the next one that the id is random.
     assert int(seen["traceparent"][-2:], 16) & 1 == int(sampled)
     assert (seen["tracestate"], seen["x-mine"]) == ("theirs=1", "1")
     assert [each.parent_id for each in collector.spans] == (["b" * 16] if sampled else [])
+
+
+async def test_a_call_that_falls_outside_the_share_is_traced_by_nobody_behind_either(
+    collector: Collector,
+):
+    async with (
+        PlayedInstance() as instance,
+        traced_front(collector, [instance], traces_share=0.0) as it,
+    ):
+        for said in ((), (("traceparent", "what is this"),)):
+            await it.sentiment.Classify(sentiment_pb2.ClassifyRequest(text="good"), metadata=said)
+        headers = [each["traceparent"] for each in instance.seen]
+
+    assert all(re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-00", each) for each in headers)
+    assert len(set(headers)) == 2
+    assert collector.spans == []
 
 
 async def test_a_point_of_the_durations_leads_to_its_trace(collector: Collector):
