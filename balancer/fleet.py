@@ -242,6 +242,22 @@ LIVENESS = "liveness"
 READINESS = "readiness"
 
 
+class _Health(health.aio.HealthServicer):  # type: ignore[misc]
+    """grpc.health.v1, which also knows whether anybody watches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watchers = 0
+
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802
+        """Tell the status of a service whenever it changes."""
+        self.watchers += 1
+        try:
+            await super().Watch(request, context)
+        finally:
+            self.watchers -= 1
+
+
 class FleetHealth:
     """Keeps grpc.health.v1 true: a service serves while a hot instance serves it.
 
@@ -253,7 +269,7 @@ class FleetHealth:
     def __init__(self, may_sleep: Collection[Role] = ()) -> None:
         self._may_sleep = tuple(may_sleep)
         self._is_open = True
-        self.servicer = health.aio.HealthServicer()
+        self.servicer = _Health()
 
     async def report(self, pool: Pool) -> None:
         """Report what the pool has now. "" serves while any service does."""
@@ -264,6 +280,11 @@ class FleetHealth:
             for lane, name in SERVICE_NAMES.items()
         }
         await self._say({"": any(serves.values()), READINESS: True, LIVENESS: True, **serves})
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody goes elsewhere when they hear that nothing is served here."""
+        return bool(self.servicer.watchers)
 
     async def close(self) -> None:
         """Report for good that nothing is served here any more."""

@@ -61,6 +61,9 @@ LISTENER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_metadata_size", 64 * 1024),
     ("grpc.absolute_max_metadata_size", 64 * 1024),
 )
+FAREWELL_S = 0.5
+"""For callers who watch the health and go elsewhere: gRPC cancels, without a word, what comes in the very moment in which a
+server stops."""
 STOP_GRACE_S = 0.5
 """For statuses that are on their way, and for health watches, which never end by themselves."""
 
@@ -231,6 +234,8 @@ class Sidecar:
         self._pulse.stop()
         await self._own_call.stop()
         await self._health.close()
+        if self._health.is_watched:
+            await asyncio.sleep(FAREWELL_S)
         await self._discovery.stop()
         if self.heat is not None:
             # Others may lead from now on; what was started goes on until the calls here have ended.

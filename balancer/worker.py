@@ -66,9 +66,7 @@ async def _live(part: Part) -> None:
         loop.add_signal_handler(number, is_over.set)
     worker = f"{part.number} of {part.settings.workers}"
     sidecar = Sidecar(part.settings, version("tidegate"), worker)
-    parent, _ = await loop.connect_read_pipe(
-        lambda: _Parent(is_over, sidecar.adopt), sys.stdin.buffer.raw
-    )
+    parent, _ = await loop.connect_read_pipe(lambda: _Parent(is_over, sidecar.adopt), sys.stdin)
     await sidecar.start(MEET_FLEET_S)
     spare_calls()
     sys.stdout.buffer.write(LISTENS)
@@ -81,7 +79,8 @@ async def _live(part: Part) -> None:
 def main() -> None:
     """Live as a worker. Exits with 0 after a drain, 1 when it can't start."""
     # Without a buffer, which would keep what may follow.
-    part = Part.read(sys.stdin.buffer.raw.readline())
+    with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stdin:
+        part = Part.read(stdin.readline())
     set_up_logs(part.settings.log_format, worker=part.number)
     try:
         asyncio.run(_live(part))

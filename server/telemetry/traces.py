@@ -38,9 +38,14 @@ _propagator = TraceContextTextMapPropagator()
 
 @dataclass(slots=True)
 class _Traced:
-    """A call's span, and what its sequences cost so far."""
+    """A call's span, and what its sequences cost so far.
+
+    The engine's times are monotonic, and collectors want those of the wall: `wall_ns` is what lies between, the same
+    for all of a call's spans.
+    """
 
     span: Span
+    wall_ns: int
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
@@ -104,7 +109,7 @@ class Traces:
         if times.first_token_s is not None:
             waited_s = times.first_token_s - times.entered_s
             traced.span.set_attribute("gen_ai.response.time_to_first_chunk", waited_s)
-        _tell_parts(self._tracer, traced.span, times)
+        _tell_parts(self._tracer, traced, times)
 
     def _around(self, path: str, operation: str, inner: Behaviour) -> Behaviour:
         method = path.lstrip("/")
@@ -124,9 +129,13 @@ class Traces:
                 if key in ("traceparent", "tracestate")
             }
             parent = _propagator.extract(said, Context())
-            span = self._tracer.start_span(method, parent, SpanKind.SERVER, facts)
+            wall_ns = time.time_ns() - time.monotonic_ns()
+            began_ns = time.monotonic_ns() + wall_ns
+            span = self._tracer.start_span(
+                method, parent, SpanKind.SERVER, facts, start_time=began_ns
+            )
             watched = _Watched(context, span)
-            _current.set(_Traced(span))
+            _current.set(_Traced(span, wall_ns))
             try:
                 answer = await inner(request, watched)
                 watched.note_end(grpc.StatusCode.OK)
@@ -137,7 +146,7 @@ class Traces:
                 watched.note_end(grpc.StatusCode.UNKNOWN)
                 raise
             finally:
-                span.end()
+                span.end(time.monotonic_ns() + wall_ns)
             return answer
 
         return traced
@@ -197,10 +206,8 @@ class _Watched:
             self._span.set_status(Status(StatusCode.ERROR))
 
 
-def _tell_parts(tracer: Tracer, span: Span, times: Times) -> None:
+def _tell_parts(tracer: Tracer, traced: _Traced, times: Times) -> None:
     """Make the spans of a sequence's parts, which lie in the past."""
-    # The engine's times are monotonic; collectors want those of the wall.
-    wall_ns = time.time_ns() - time.monotonic_ns()
     ended_s = time.monotonic()
     parts: list[tuple[str, float | None, float | None]] = [
         ("queue", times.entered_s, times.began_s or ended_s)
@@ -212,7 +219,7 @@ def _tell_parts(tracer: Tracer, span: Span, times: Times) -> None:
             # What the reply's prompt has beyond the judged one.
             parts.append(("prefill", times.scored_s, times.first_token_s))
         parts.append(("decode", times.first_token_s, times.last_token_s))
-    parent = set_span_in_context(span, Context())
+    parent, wall_ns = set_span_in_context(traced.span, Context()), traced.wall_ns
     for name, began_s, until_s in parts:
         if began_s is None or until_s is None:
             continue

@@ -31,6 +31,7 @@ async def labels(ports: list[int]) -> AsyncIterator[Load]:
     """Ask by the retry policy of the contract, of all balancers in turn, until the block is left."""
     config = json.loads(SERVICE_CONFIG)
     config["loadBalancingConfig"] = [{"round_robin": {}}]
+    config["healthCheckConfig"] = {"serviceName": "readiness"}
     target = "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports)
     options = [
         ("grpc.service_config", json.dumps(config)),

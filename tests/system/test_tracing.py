@@ -74,10 +74,13 @@ def test_one_trace_goes_from_the_command_line_through_the_balancer_into_the_engi
     last = collector.spans[-1].trace_id
     spans = [each for each in collector.spans if each.trace_id == last]
     client, balanced, served = (
-        next(each for each in spans if each.service == name)
-        for name in ("tidegate", "tidegate-balancer", "tidegate-server")
+        next(each for each in spans if (each.service, each.name) == who)
+        for who in (
+            ("tidegate", "JudgeAndReply"),
+            ("tidegate-balancer", METHOD),
+            ("tidegate-server", METHOD),
+        )
     )
-    assert (client.name, balanced.name, served.name) == ("JudgeAndReply", METHOD, METHOD)
     assert (client.parent_id, balanced.parent_id, served.parent_id) == ("", client.id, balanced.id)
     assert len({each.trace_id for each in spans}) == 1
     parts = [each for each in spans if each.parent_id == served.id]

@@ -713,7 +713,9 @@ def test_new_numbers_count_for_whoever_comes_and_not_for_whoever_waits():
     assert reasons(story.tick()) == [Reason.QUEUE_TIMEOUT]
     assert story.now == 110.0, "it came when a chat might wait 10 s"
     story.now += 100.0
-    story.pool.observe((hot("a"), hot("b", chat=8)), "test", story.now)
+    fresh = hot("b", chat=8)
+    for phase in (Phase.WARMING, Phase.HOT):
+        story.pool.observe((hot("a"), replace(fresh, phase=phase)), "test", story.now)
     sends = [story.offer() for _ in range(2)]
     assert isinstance(sends[0], Send)
     assert isinstance(sends[1], Wait), "one that becomes hot grows slowly from now on"
