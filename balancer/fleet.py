@@ -242,7 +242,7 @@ LIVENESS = "liveness"
 READINESS = "readiness"
 
 
-class _Health(health.aio.HealthServicer):  # type: ignore[misc]
+class _Health(health.aio.HealthServicer):
     """grpc.health.v1, which also knows whether anybody watches."""
 
     def __init__(self) -> None:

@@ -38,6 +38,7 @@ from tidegate.server.start_error import StartError
 from tidegate.server.telemetry.exporter import Exporter
 from tidegate.server.telemetry.load import LoadCollector
 from tidegate.server.telemetry.meter import Meter
+from tidegate.server.terminal import Terminal
 from tidegate.server.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Life:
     ) -> None:
         self._settings = settings
         self._read_again = read_again
+        self._terminal = Terminal()
         self._load = load
         self._role = Role(settings.role)
         slots = {
@@ -191,6 +193,9 @@ class Life:
 
     def _reload(self, read_again: Callable[[], ServerSettings]) -> None:
         """Take in settings that are read anew: what can count at once does, the rest is named in the log."""
+        if self._terminal.is_closed():
+            self._stop.set()
+            return
         try:
             reload = compare(self._settings, read_again())
             if self._answering is not None:

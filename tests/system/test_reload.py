@@ -1,13 +1,17 @@
 """SIGHUP: settings read anew by programs that go on answering."""
 
 import asyncio
+import os
+import pty
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import grpc
 import pytest
 from support.instances import PlayedInstance
-from support.programs import Program, free_port, port_of, running
+from support.programs import Program, free_port, port_of, running, wait_until
 from support.waiting import eventually
 
 from tidegate.v1 import chat_pb2, chat_pb2_grpc, sentiment_pb2, sentiment_pb2_grpc
@@ -49,6 +53,36 @@ async def test_a_balancer_takes_in_new_limits_while_a_call_goes_on(tmp_path: Pat
                 assert (await first).text == "first"
             assert program.output.count('"setting": "chat_wait_s"') == workers
             assert program.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (["tidegate-balancer", "--instances", "127.0.0.1:1"], "balancer listens"),
+        (["tidegate-server", "--model", "simulated", "--consul", "off"], " hot "),
+    ],
+)
+def test_a_terminal_that_is_closed_ends_it_in_order(tmp_path: Path, command: list[str], line: str):
+    """It comes as the same signal."""
+    log, (master, slave) = tmp_path / "log", pty.openpty()
+    program = str(Path(sys.executable).parent / command[0])
+    with log.open("wb") as opened:
+        # setsid makes the terminal that of the program's session, as a shell's is.
+        process = subprocess.Popen(
+            ["setsid", "--ctty", program, *command[1:], "--port", "0"],
+            stdin=slave,
+            stdout=opened,
+            stderr=opened,
+        )
+    os.close(slave)
+    try:
+        wait_until(lambda: line in log.read_text(), line, 30)
+        os.close(master)
+        assert process.wait(30) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+    assert "drain" in log.read_text()
 
 
 async def test_settings_that_are_wrong_or_need_a_restart_are_named_and_change_nothing(
