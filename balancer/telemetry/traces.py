@@ -196,12 +196,12 @@ class _Watched:
     async def abort(
         self,
         code: grpc.StatusCode,
-        message: str = "",
-        trailers: tuple[tuple[str, str | bytes], ...] = (),
+        details: str = "",
+        trailing_metadata: tuple[tuple[str, str | bytes], ...] = (),
     ) -> None:
         """End the call with a status, and note it."""
-        self.note_end(code, reason_in(trailers))
-        await self._context.abort(code, message, trailers)
+        self.note_end(code, reason_in(trailing_metadata))
+        await self._context.abort(code, details, trailing_metadata)
 
     def note_end(self, code: grpc.StatusCode, reason: str = "") -> None:
         """The call is over; only its first end counts."""

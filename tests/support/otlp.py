@@ -36,6 +36,11 @@ class Seen:
     is_error: bool
 
     @property
+    def happened(self) -> list[str]:
+        """The names of its events, without what ours begin with."""
+        return [each.name.removeprefix("tidegate.") for each in self.events]
+
+    @property
     def took_ms(self) -> float:
         return (self.ended_ns - self.began_ns) / 1e6
 
