@@ -12,8 +12,9 @@ from typing import Any
 
 import grpc
 import pytest
+from support.consul import free_ports
 from support.otlp import Collector, running_collector
-from support.programs import free_port, running
+from support.programs import running
 from support.prometheus import Prometheus, promtool, running_prometheus
 from support.waiting import eventually
 
@@ -86,7 +87,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
     fast = folder / "fast.toml"
     fast.write_text("step_s = 0.02\nprompt_token_s = 0\nrow_s = 0.001\nreply_tokens = 20\n")
-    ports = [free_port() for _ in range(6)]
+    ports = free_ports(6)
     serving = ["tidegate-server", "--model", f"simulated:{fast}", "--consul", "off"]
     serving += ["--sentiment-slots", "2", "--chat-slots", "2"]
     first, second = (

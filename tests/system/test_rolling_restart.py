@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
-from support.consul import ConsulAgent
-from support.programs import Program, free_port, running, wait_until
+from support.consul import ConsulAgent, free_ports
+from support.programs import Program, running, wait_until
 
 from tidegate.clients.service_config import SERVICE_CONFIG
 from tidegate.v1 import fleet_pb2, fleet_pb2_grpc, sentiment_pb2, sentiment_pb2_grpc
@@ -113,7 +113,7 @@ async def test_a_rolling_restart_of_everything_fails_no_label(
 ):
     fast = tmp_path / "fast.toml"
     fast.write_text(FAST)
-    ports = [free_port() for _ in range(4)]
+    ports = free_ports(4)
     balancer_ports = ports[2:]
     common = ["--consul", own_consul.url]
     own_consul.start()

@@ -8,9 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from support.consul import free_ports
 from support.metrics import scrape_now
 from support.otlp import Collector, running_collector, tree
-from support.programs import free_port, running
+from support.programs import running
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "tracing.md"
 METHOD = "tidegate.v1.Chat/JudgeAndReply"
@@ -25,7 +26,7 @@ def collector() -> Iterator[Collector]:
 def test_one_trace_goes_from_the_command_line_through_the_balancer_into_the_engine(
     collector: Collector, tmp_path: Path
 ):
-    ports = [free_port() for _ in range(3)]
+    ports = free_ports(3)
     traces = ["--traces-to", collector.endpoint]
     fast = tmp_path / "fast.toml"
     fast.write_text("step_s = 0.01\nprompt_token_s = 0\nrow_s = 0\nreply_tokens = 5\n")
