@@ -3,8 +3,11 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import NoReturn
+
+import structlog
 
 from tidegate.balancer.polling import poll_directly
 
@@ -17,6 +20,7 @@ from tidegate.balancer.crew import Crew
 from tidegate.balancer.garbage import spare_calls
 from tidegate.balancer.logs import set_up_logs
 from tidegate.balancer.sidecar import Sidecar, StartError
+from tidegate.balancer.terminal import Terminal
 
 
 def main() -> None:
@@ -41,17 +45,36 @@ def main() -> None:
 
 
 async def _live(settings: BalancerSettings) -> None:
-    asked_to_stop = asyncio.Event()
+    asked_to_stop, terminal = asyncio.Event(), Terminal()
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, asked_to_stop.set)
+        loop.add_signal_handler(number, asked_to_stop.set)
     if settings.workers > 1:
-        await Crew(settings).live(asked_to_stop)
+        crew = Crew(settings)
+        loop.add_signal_handler(signal.SIGHUP, _hear, terminal, asked_to_stop, crew.adopt)
+        await crew.live(asked_to_stop)
         return
     sidecar = Sidecar(settings, version("tidegate"))
+    loop.add_signal_handler(signal.SIGHUP, _hear, terminal, asked_to_stop, sidecar.adopt)
     await sidecar.start()
     spare_calls()
     await asked_to_stop.wait()
     await sidecar.drain()
+
+
+def _hear(
+    terminal: Terminal, asked_to_stop: asyncio.Event, adopt: Callable[[BalancerSettings], None]
+) -> None:
+    """Read the settings anew, from where they came; wrong ones change nothing. A terminal that was closed ends it."""
+    if terminal.is_closed():
+        asked_to_stop.set()
+        return
+    try:
+        settings = read_settings(sys.argv[1:])
+    except SettingsError as error:
+        structlog.get_logger("tidegate.balancer").error("settings not reloaded", problem=str(error))
+        return
+    adopt(settings)
 
 
 def _give_up(line: str, code: int) -> NoReturn:

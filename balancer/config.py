@@ -248,6 +248,22 @@ class BalancerSettings(BaseSettings):
         description='HOST:PORT where Prometheus reads the metrics, like 127.0.0.1:9464, or "off". '
         "With several workers the first one's; the others take the ports that follow.",
     )
+    admin_listen: str = Field(
+        "off",
+        description='Port of loopback that tells what gRPC knows of its connections (channelz), like 127.0.0.1:9466, or "off". '
+        "Needs the package of tidegate[admin]. With several workers the first one's; the others take the ports that follow.",
+    )
+    traces_to: str = Field(
+        "off",
+        description='OpenTelemetry collector that takes traces by OTLP over gRPC, like http://127.0.0.1:4317, or "off". '
+        "Needs the packages of tidegate[tracing].",
+    )
+    traces_share: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of calls (0 to 1) that are traced; where a caller traces, its own decision counts.",
+    )
     launcher: Literal["off", "process", "docker", "swarm", "kubernetes"] = Field(
         "off",
         description="What starts and stops instances as the load asks: off (nobody does), process "
@@ -309,6 +325,22 @@ class BalancerSettings(BaseSettings):
         host, _, port = value.rpartition(":")
         if value != "off" and not (host and port.isdecimal() and int(port) < 65536):
             raise ValueError('is neither HOST:PORT nor "off"')
+        return value
+
+    @field_validator("admin_listen")
+    @classmethod
+    def _is_off_or_on_loopback(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value != "off" and not (is_loopback(host) and port.isdecimal() and int(port) < 65536):
+            raise ValueError('is neither HOST:PORT with an address of loopback nor "off"')
+        return value
+
+    @field_validator("traces_to")
+    @classmethod
+    def _is_off_or_a_collector(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value != "off" and not (parts.scheme in ("http", "https") and parts.hostname):
+            raise ValueError('is neither http://HOST:PORT, https://HOST:PORT nor "off"')
         return value
 
     @field_validator("callers")
@@ -461,6 +493,14 @@ class BalancerSettings(BaseSettings):
             return None
         host, _, port = self.metrics_listen.rpartition(":")
         return host.strip("[]"), int(port)
+
+    @property
+    def admin_address(self) -> tuple[str, int] | None:
+        """Host, as gRPC takes it, and port for channelz; None when it is off."""
+        if self.admin_listen == "off":
+            return None
+        host, _, port = self.admin_listen.rpartition(":")
+        return host, int(port)
 
     @classmethod
     def restored(cls, dumped: Mapping[str, Any]) -> "BalancerSettings":

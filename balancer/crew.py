@@ -14,6 +14,7 @@ import structlog
 
 from tidegate.balancer.config import BalancerSettings
 from tidegate.balancer.port import PortError, bracketed, shared_port
+from tidegate.balancer.reload import compare
 from tidegate.balancer.restarts import Restarts
 from tidegate.balancer.sidecar import StartError
 from tidegate.balancer.worker import LISTENS, Part
@@ -30,6 +31,8 @@ class Crew:
     def __init__(self, settings: BalancerSettings) -> None:
         self._settings = settings
         self._coming = settings.workers
+        self._port = settings.port
+        self._running: dict[int, asyncio.subprocess.Process] = {}
 
     def __repr__(self) -> str:
         return f"<Crew of {self._settings.workers}, {self._coming} of them coming>"
@@ -46,9 +49,19 @@ class Crew:
         except PortError as error:
             raise StartError(str(error)) from None
 
+    def adopt(self, settings: BalancerSettings) -> None:
+        """Have every worker take in settings that were read anew, and those that will start begin with them."""
+        self._settings = compare(self._settings, settings).settings
+        # Each says in its own log what changed, and what needs a restart.
+        told = settings.model_copy(update={"workers": self._settings.workers})
+        for number, process in self._running.items():
+            if process.stdin is not None:
+                process.stdin.write(self._part(number, told).line())
+
     async def _keep_all(self, port: int, asked_to_stop: asyncio.Event) -> None:
+        self._port = port
         numbers = range(1, self._settings.workers + 1)
-        keeping = [asyncio.ensure_future(self._keep(self._part(each, port))) for each in numbers]
+        keeping = [asyncio.ensure_future(self._keep(each)) for each in numbers]
         asked = asyncio.ensure_future(asked_to_stop.wait())
         try:
             # To keep a worker never ends by itself but by an error.
@@ -62,33 +75,38 @@ class Crew:
                 raise end
         _log.info("balancer stopped", workers=len(keeping))
 
-    def _part(self, number: int, port: int) -> Part:
+    def _part(self, number: int, settings: BalancerSettings) -> Part:
         """The settings of a worker: the common port, and a metrics port of its own."""
-        changed: dict[str, object] = {"port": port}
-        metrics = self._settings.metrics_address
+        changed: dict[str, object] = {"port": self._port}
+        metrics = settings.metrics_address
         if metrics is not None and metrics[1]:
             changed["metrics_listen"] = f"{bracketed(metrics[0])}:{metrics[1] + number - 1}"
-        return Part(self._settings.model_copy(update=changed), number)
+        admin = settings.admin_address
+        if admin is not None and admin[1]:
+            changed["admin_listen"] = f"{admin[0]}:{admin[1] + number - 1}"
+        return Part(settings.model_copy(update=changed), number)
 
-    async def _keep(self, part: Part) -> None:
+    async def _keep(self, number: int) -> None:
         """Run a worker, and another in its place when it ended, until this is cancelled."""
         loop, restarts = asyncio.get_running_loop(), Restarts()
         has_listened = False
         while True:
             began_s = loop.time()
-            process = await _start(part)
+            part = self._part(number, self._settings)
+            process = self._running[number] = await _start(part)
             try:
                 if process.stdout is not None and await process.stdout.readline() == LISTENS:
                     self._came(part, has_listened)
                     has_listened = True
                 await process.wait()
             finally:
+                del self._running[number]
                 await _end(process, self._settings.drain_s + END_GRACE_S)
             if not has_listened:
-                raise StartError(f"worker {part.number} of {self._settings.workers} did not start")
+                raise StartError(f"worker {number} of {self._settings.workers} did not start")
             pause_s = restarts.pause_s(loop.time() - began_s)
             how = f"exit code {process.returncode}"
-            _log.warning("worker ended", worker=part.number, how=how, again_in_s=pause_s)
+            _log.warning("worker ended", worker=number, how=how, again_in_s=pause_s)
             await asyncio.sleep(pause_s)
 
     def _came(self, part: Part, again: bool) -> None:

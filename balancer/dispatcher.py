@@ -13,6 +13,7 @@ from typing_extensions import assert_never
 from tidegate.balancer.core.call import Call, Outcome
 from tidegate.balancer.core.change import Change
 from tidegate.balancer.core.instance import Registration, Role
+from tidegate.balancer.core.policy import Policy
 from tidegate.balancer.core.pool import Pool
 from tidegate.balancer.core.verdict import Send, Shed, Verdict, Wait
 from tidegate.balancer.telemetry.meter import Meter
@@ -126,6 +127,12 @@ class Dispatcher:
     def observe(self, registrations: Sequence[Registration], reason: str) -> None:
         """Take `registrations` as the whole membership."""
         self._apply(self._pool.observe(registrations, reason, self.now_s()))
+
+    def adopt(self, policy: Policy) -> None:
+        """Decide by other numbers from now on."""
+        self._pool.adopt(policy)
+        # Whoever waits may have room by them.
+        self._apply(self._pool.tick(self.now_s()))
 
     def note_ready(self, role: Role, ready_s: float | None) -> None:
         """Take in when the next instance of `role` is expected to be hot; None: none is coming."""

@@ -4,7 +4,7 @@ Reads the pool and changes nothing in it. Knows nothing about where instances co
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any
 
 import grpc
@@ -238,31 +238,64 @@ def _lane_status(pool: Pool, lane: Lane, now: float) -> fleet_pb2.LaneStatus:
     )
 
 
+LIVENESS = "liveness"
+READINESS = "readiness"
+
+
+class _Health(health.aio.HealthServicer):
+    """grpc.health.v1, which also knows whether anybody watches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watchers = 0
+
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802
+        """Tell the status of a service whenever it changes."""
+        self.watchers += 1
+        try:
+            await super().Watch(request, context)
+        finally:
+            self.watchers -= 1
+
+
 class FleetHealth:
     """Keeps grpc.health.v1 true: a service serves while a hot instance serves it.
 
     Or while an instance of one of the roles `may_sleep` could: whoever asks for health before each call must be able to
-    wake it.
+    wake it. For probes there are two names more: `liveness`, as long as anybody answers, and `readiness`, until the
+    balancer drains. With nothing hot it is ready, to let calls wait or to say when to come back.
     """
 
     def __init__(self, may_sleep: Collection[Role] = ()) -> None:
         self._may_sleep = tuple(may_sleep)
-        self.servicer = health.aio.HealthServicer()
+        self._is_open = True
+        self.servicer = _Health()
 
     async def report(self, pool: Pool) -> None:
         """Report what the pool has now. "" serves while any service does."""
+        if not self._is_open:
+            return
         serves = {
             name: not pool.is_cold(lane) or any(role.serves(lane) for role in self._may_sleep)
             for lane, name in SERVICE_NAMES.items()
         }
-        for name, is_served in {"": any(serves.values()), **serves}.items():
+        await self._say({"": any(serves.values()), READINESS: True, LIVENESS: True, **serves})
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody goes elsewhere when they hear that nothing is served here."""
+        return bool(self.servicer.watchers)
+
+    async def close(self) -> None:
+        """Report for good that nothing is served here any more."""
+        self._is_open = False
+        await self._say(dict.fromkeys(("", READINESS, *SERVICE_NAMES.values()), False))
+
+    async def _say(self, serves: Mapping[str, bool]) -> None:
+        for name, is_served in serves.items():
             status = (
                 health_pb2.HealthCheckResponse.SERVING
                 if is_served
                 else health_pb2.HealthCheckResponse.NOT_SERVING
             )
             await self.servicer.set(name, status)
-
-    async def close(self) -> None:
-        """Report NOT_SERVING for good."""
-        await self.servicer.enter_graceful_shutdown()

@@ -9,6 +9,7 @@ import contextlib
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 import grpc
 import structlog
@@ -17,6 +18,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from tidegate.balancer.admin import Admin
 from tidegate.balancer.channels import Channels
 from tidegate.balancer.config import BalancerSettings
 from tidegate.balancer.consul_http import ConsulAccess
@@ -46,6 +48,7 @@ from tidegate.balancer.own_call import OwnCall
 from tidegate.balancer.port import PortError, bracketed, try_port
 from tidegate.balancer.proxy import Proxy
 from tidegate.balancer.pulse import Pulse
+from tidegate.balancer.reload import compare
 from tidegate.balancer.sharing import Sharing
 from tidegate.balancer.static_discovery import StaticDiscovery
 from tidegate.balancer.telemetry.exporter import Exporter
@@ -54,6 +57,9 @@ from tidegate.balancer.telemetry.meter import Meter
 from tidegate.identity.door import Collected, Door
 from tidegate.identity.problem import IdentityError
 from tidegate.v1 import fleet_pb2, fleet_pb2_grpc
+
+if TYPE_CHECKING:
+    from tidegate.balancer.telemetry.traces import Traces
 
 LISTENER_OPTIONS: tuple[tuple[str, int], ...] = (
     # Waiting happens in our lanes, where it is seen, and not in HTTP/2's.
@@ -66,6 +72,9 @@ LISTENER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_metadata_size", 64 * 1024),
     ("grpc.absolute_max_metadata_size", 64 * 1024),
 )
+FAREWELL_S = 0.5
+"""For callers who watch the health and go elsewhere: gRPC cancels, without a word, what comes in the very moment in which a
+server stops."""
 STOP_GRACE_S = 0.5
 """For statuses that are on their way, and for health watches, which never end by themselves."""
 
@@ -98,6 +107,21 @@ def policy_of(settings: BalancerSettings) -> Policy:
         shares=shares_of(settings),
         slow_start_s=settings.slow_start_s,
     )
+
+
+def _meter_and_traces(
+    settings: BalancerSettings, registry: CollectorRegistry, version: str, worker: str
+) -> "tuple[Meter, Traces | None]":
+    """What counts calls, and what stands around them where they are traced."""
+    if settings.traces_to == "off":
+        return Meter(registry), None
+    try:
+        # Five packages, which nobody needs who doesn't trace.
+        from tidegate.balancer.telemetry.traces import TracedMeter, Traces
+    except ImportError as error:
+        raise StartError(f"traces_to: needs pip install 'tidegate[tracing]' ({error})") from None
+    who = f"{settings.host}:{settings.port} {worker}".strip()
+    return TracedMeter(registry), Traces(settings.traces_to, settings.traces_share, version, who)
 
 
 class Sidecar:
@@ -135,7 +159,7 @@ class Sidecar:
         self._shares_port = bool(worker)
         self._pool = Pool(policy_of(settings), random.Random())  # noqa: S311  # spreads, not secret
         registry = CollectorRegistry()
-        meter = Meter(registry)
+        meter, self._traces = _meter_and_traces(settings, registry, version, worker)
         self._dispatcher = Dispatcher(self._pool, meter, self._log_change)
         registry.register(FleetCollector(self._pool, self._dispatcher.now_s, version))
         ProcessCollector(registry=registry)
@@ -144,6 +168,7 @@ class Sidecar:
         self._exporter = Exporter(
             registry, self._tls, guard.porter.lets_scrape if is_asked else None
         )
+        self._admin = Admin()
         self._channels = Channels(calling)
         self.sharing = (
             Sharing(self._dispatcher, AnswerCache(settings.answer_cache_s))
@@ -166,8 +191,9 @@ class Sidecar:
         self._is_met = asyncio.Event()
         self._reporting: asyncio.Task[None] | None = None
         proxy = Proxy(self._dispatcher, self._channels, meter, self.sharing)
+        within = proxy if self._traces is None else self._traces.around(proxy)
         self._server = grpc.aio.server(
-            handlers=[Door(proxy, guard.porter.admit) if guard.guards_lanes else proxy],
+            handlers=[Door(within, guard.porter.admit) if guard.guards_lanes else within],
             # Two balancers on one port by mistake would share its connections without a word.
             options=(*LISTENER_OPTIONS, ("grpc.so_reuseport", int(self._shares_port))),
         )
@@ -192,6 +218,7 @@ class Sidecar:
         reflection.enable_server_reflection(names, self._server)
         self.port = 0
         self.metrics_port = 0
+        self.admin_port = 0
 
     def __repr__(self) -> str:
         return f"<Sidecar {self._settings.host}:{self.port} {self._discovery} {self._pool}>"
@@ -209,6 +236,7 @@ class Sidecar:
         await self._health.report(self._pool)
         self.port = self._listen()
         await self._serve_metrics()
+        await self._serve_admin()
         self._reporting = asyncio.ensure_future(self._report_health())
         self._pulse.start()
         self._channels.start()
@@ -228,6 +256,18 @@ class Sidecar:
                 "tokens travel unencrypted", address=address, hint="give tls_cert and tls_key"
             )
 
+    def adopt(self, settings: BalancerSettings) -> None:
+        """Take in settings that were read anew: what can count at once does, the rest is named in the log."""
+        reload = compare(self._settings, settings)
+        self._settings = reload.settings
+        if reload.changed:
+            self._dispatcher.adopt(policy_of(reload.settings))
+        for name, (before, after) in reload.changed.items():
+            _log.info("setting changed", setting=name, before=before, after=after)
+        if reload.waiting:
+            _log.warning("settings need a restart", settings=", ".join(reload.waiting))
+        _log.info("settings reloaded", changed=len(reload.changed), waiting=len(reload.waiting))
+
     async def drain(self) -> None:
         """Refuse what is new, answer what waits, and give what runs its time; then stop."""
         _log.info("balancer drains", pool=repr(self._pool), limit_s=self._settings.drain_s)
@@ -236,6 +276,8 @@ class Sidecar:
         self._pulse.stop()
         await self._own_call.stop()
         await self._health.close()
+        if self._health.is_watched:
+            await asyncio.sleep(FAREWELL_S)
         await self._discovery.stop()
         if self.heat is not None:
             # Others may lead from now on; what was started goes on until the calls here have ended.
@@ -252,6 +294,9 @@ class Sidecar:
         if self.heat is not None:
             await self.heat.stop()
         await self._exporter.stop()
+        await self._admin.stop()
+        if self._traces is not None:
+            await self._traces.stop()
         _log.info("balancer stopped", cut_off=cut_off)
 
     def _heat_of(
@@ -281,6 +326,20 @@ class Sidecar:
             problem = error.strerror or str(error)
             raise StartError(f"can't serve metrics on {host}:{port}: {problem}") from None
         _log.info("metrics served", address=f"{host}:{self.metrics_port}")
+
+    async def _serve_admin(self) -> None:
+        address = self._settings.admin_address
+        if address is None:
+            return
+        try:
+            self.admin_port = await self._admin.start(*address)
+        except ImportError as error:
+            raise StartError(
+                f"admin_listen: needs pip install 'tidegate[admin]' ({error})"
+            ) from None
+        except RuntimeError:
+            raise StartError(f"can't serve channelz on {address[0]}:{address[1]}") from None
+        _log.info("channelz served", address=f"{address[0]}:{self.admin_port}")
 
     def _listen(self) -> int:
         host, port = self._settings.host, self._settings.port

@@ -8,6 +8,7 @@ import asyncio
 import json
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -42,10 +43,17 @@ class Part:
 
 
 class _Parent(asyncio.Protocol):
-    """The other end of stdin."""
+    """The other end of stdin: settings that were read anew, each in a line, and at last its end."""
 
-    def __init__(self, is_gone: asyncio.Event) -> None:
+    def __init__(self, is_gone: asyncio.Event, adopt: Callable[[BalancerSettings], None]) -> None:
         self._is_gone = is_gone
+        self._adopt = adopt
+        self._said = b""
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._said = (self._said + data).split(b"\n")
+        for line in lines:
+            self._adopt(Part.read(line).settings)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._is_gone.set()
@@ -56,9 +64,9 @@ async def _live(part: Part) -> None:
     is_over = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, is_over.set)
-    parent, _ = await loop.connect_read_pipe(lambda: _Parent(is_over), sys.stdin)
     worker = f"{part.number} of {part.settings.workers}"
     sidecar = Sidecar(part.settings, version("tidegate"), worker)
+    parent, _ = await loop.connect_read_pipe(lambda: _Parent(is_over, sidecar.adopt), sys.stdin)
     await sidecar.start(MEET_FLEET_S)
     spare_calls()
     sys.stdout.buffer.write(LISTENS)
@@ -70,7 +78,9 @@ async def _live(part: Part) -> None:
 
 def main() -> None:
     """Live as a worker. Exits with 0 after a drain, 1 when it can't start."""
-    part = Part.read(sys.stdin.buffer.readline())
+    # Without a buffer, which would keep what may follow.
+    with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stdin:
+        part = Part.read(stdin.readline())
     set_up_logs(part.settings.log_format, worker=part.number)
     try:
         asyncio.run(_live(part))

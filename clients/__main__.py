@@ -14,10 +14,12 @@ from typing import Annotated
 
 import typer
 
+from tidegate.clients import tracing
 from tidegate.clients.commands import connection, options
 from tidegate.clients.commands.bench import bench
 from tidegate.clients.commands.chat import chat
 from tidegate.clients.commands.classify import classify
+from tidegate.clients.commands.doctor import doctor
 from tidegate.clients.commands.failure import ExitCode
 from tidegate.clients.commands.fleet import fleet
 from tidegate.clients.commands.health import health
@@ -37,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (classify, chat, judge, status, up, web, bench, load):
+for command in (classify, chat, judge, status, up, web, bench, load, doctor):
     app.command(epilog=options.EPILOG)(command)
 app.command()(health)
 app.add_typer(fleet)
@@ -63,12 +65,17 @@ def tidegate(
     tls_key: connection.Key = None,
     tls_server_name: connection.ServerName = None,
     token: connection.Token = None,
+    traces_to: connection.TracesTo = None,
 ) -> None:
     """Labels and replies from one small model on CPUs, behind a balancer that sheds load."""
     try:
         connection.secure(tls, tls_ca, tls_cert, tls_key, tls_server_name, token)
+        if traces_to is not None:
+            tracing.export_to(traces_to, version("tidegate"))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    except tracing.TracingMissingError as error:
+        raise typer.BadParameter(f"--traces-to {error}") from None
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from tidegate.clients.answers import End
 from tidegate.clients.errors import error_of_broken_stream, error_of_call
 from tidegate.clients.patience import Terms
 from tidegate.clients.retry import retrying_async
+from tidegate.clients.tracing import spanned
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -38,7 +39,8 @@ async def answer_of(
         except grpc.aio.AioRpcError as error:
             raise error_of_call(error.code(), error.details(), error.trailing_metadata()) from error
 
-    return await retrying_async(terms.attempts, terms.patience.timeout_s)(attempt)
+    with spanned(request, terms) as terms:
+        return await retrying_async(terms.attempts, terms.patience.timeout_s)(attempt)
 
 
 async def messages_of(
@@ -59,16 +61,16 @@ async def messages_of(
         call = method(request, timeout=terms.patience.left_s(), metadata=metadata)
         return await next_message(call)
 
-    try:
-        message: _Response | None = await retrying_async(terms.attempts, terms.patience.timeout_s)(
-            attempt
-        )
-        while call is not None and message is not None:
-            yield message
-            message = await next_message(call)
-    finally:
-        if call is not None:
-            call.cancel()
+    with spanned(request, terms) as terms:
+        attempts = retrying_async(terms.attempts, terms.patience.timeout_s)
+        try:
+            message: _Response | None = await attempts(attempt)
+            while call is not None and message is not None:
+                yield message
+                message = await next_message(call)
+        finally:
+            if call is not None:
+                call.cancel()
 
 
 async def events_of(

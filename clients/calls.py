@@ -17,6 +17,7 @@ from tidegate.clients.errors import TidegateError, error_of_broken_stream, error
 from tidegate.clients.hangup import Hangup
 from tidegate.clients.patience import Terms
 from tidegate.clients.retry import retrying
+from tidegate.clients.tracing import spanned
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -62,7 +63,8 @@ def answer_of(
             hangup.end(call)
 
     attempts = retrying(terms.attempts, terms.patience.timeout_s, is_over=hangup.is_over)
-    return attempts(attempt)
+    with spanned(request, terms) as terms:
+        return attempts(attempt)
 
 
 def messages_of(
@@ -83,14 +85,15 @@ def messages_of(
         call = method(request, timeout=terms.patience.left_s(), metadata=metadata)
         return next_message(call)
 
-    try:
-        message = retrying(terms.attempts, terms.patience.timeout_s)(attempt)
-        while call is not None and message is not None:
-            yield message
-            message = next_message(call)
-    finally:
-        if call is not None:
-            call.cancel()
+    with spanned(request, terms) as terms:
+        try:
+            message = retrying(terms.attempts, terms.patience.timeout_s)(attempt)
+            while call is not None and message is not None:
+                yield message
+                message = next_message(call)
+        finally:
+            if call is not None:
+                call.cancel()
 
 
 def events_of(

@@ -170,4 +170,5 @@ CHINESE: Mapping[str, str] = {
     "version": "版本",
     "labels": "标签",
     "description": "说明",
+    "do": "该做",
 }

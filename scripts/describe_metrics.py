@@ -43,6 +43,18 @@ server's: a sum over both would count each call twice.
 | Is the fleet too small, or one instance slow? | `tidegate_queue_estimated_wait_seconds`; `tidegate_instance_limit` below `tidegate_instance_slots` |
 | Can the estimates be trusted? | `tidegate_queue_estimate_error_seconds`: near 0 is right, above it waits were longer than promised |
 
+## A dashboard, and who is woken up
+
+[`deploy/observability`](../deploy/observability) has what a Prometheus and a Grafana need: `prometheus.yaml` reads both programs and loads
+`alerts.yaml`, nine rules with the symptom of [the runbook](runbook.md) that each leads to; `dashboard.json` is imported into Grafana as it
+is. A test has a real Prometheus load all of it and read a balancer and two servers under load, until every panel has
+data; `promtool` plays each alert. A Grafana that draws it was not tried.
+
+Which instance a balancer means comes out as the label `exported_instance`, because `instance` is Prometheus' own word for whom it read.
+
+Where [tracing](tracing.md) is on, `tidegate_call_duration_seconds` and `gen_ai_server_request_duration_seconds` carry exemplars in the
+OpenMetrics format: a point of the curve leads to a trace. Prometheus keeps them with `--enable-feature=exemplar-storage`.
+
 This page is generated from the programs: `python scripts/describe_metrics.py`.
 """
 

@@ -12,7 +12,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
+from tidegate.balancer import reload as balancer
 from tidegate.balancer.config import BalancerSettings
+from tidegate.server import reload as server
 from tidegate.server.config import ServerSettings
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
@@ -22,6 +24,9 @@ Every setting has three names for one thing: a flag (`--chat-slots 8`), an envir
 (`TIDEGATE_SERVER_CHAT_SLOTS=8`) and a key of the TOML file that `--config` names (`chat_slots = 8`).
 A flag wins over a variable, a variable over the file. An unknown key is an error in each of them,
 and a wrong value stops the start with one line that names the setting, the value and what is accepted.
+
+Settings with ↻ count at once when the file has changed and the process gets SIGHUP; all others need
+[a restart](operations.md#changing-settings-while-it-runs).
 
 This page is generated from the settings: `python scripts/describe_settings.py`.
 """
@@ -71,8 +76,8 @@ def table(title: str, model: type[BaseModel]) -> list[str]:
     return lines + within
 
 
-def section(program: str, settings: type[BaseSettings]) -> str:
-    """Return the table of one program."""
+def section(program: str, settings: type[BaseSettings], at_once: frozenset[str]) -> str:
+    """Return the table of one program; settings in `at_once` are marked."""
     prefix = settings.model_config["env_prefix"]
     lines = [
         f"\n## {program}\n",
@@ -85,7 +90,10 @@ def section(program: str, settings: type[BaseSettings]) -> str:
         kind = nested(field)
         if kind is None:
             flag = f"`--{name.replace('_', '-')}`"
-            lines.append(f"| {flag} | {default(field)} | {accepted(field)} | {field.description} |")
+            mark = " ↻" if name in at_once else ""
+            lines.append(
+                f"| {flag}{mark} | {default(field)} | {accepted(field)} | {field.description} |"
+            )
         elif get_origin(field.annotation) is dict:
             roles = ", ".join(get_args(get_args(field.annotation)[0]))
             # A table for each of a few roles, or by any name.
@@ -104,8 +112,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
     page = INTRODUCTION
-    page += section("tidegate-server", ServerSettings)
-    page += section("tidegate-balancer", BalancerSettings)
+    page += section("tidegate-server", ServerSettings, server.AT_ONCE)
+    page += section("tidegate-balancer", BalancerSettings, balancer.AT_ONCE)
     if not parser.parse_args().check:
         PAGE.write_text(page, "utf-8")
     elif PAGE.read_text("utf-8") != page:

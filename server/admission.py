@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tidegate.server.lane import Lane
+from tidegate.server.recent import Lately, Recent
 from tidegate.server.refusal import LONGEST_PUSHBACK_S, Reason, Refusal
 
 # What a call is taken to last until one has been seen.
@@ -40,7 +41,7 @@ class Permit:
         """Free the slot; a second time does nothing."""
         admission, self._admission = self._admission, None
         if admission is not None:
-            admission._take_back(self._lane, now_s - self._started_s)
+            admission._take_back(self._lane, self._started_s, now_s)
 
 
 class Admission:
@@ -50,6 +51,7 @@ class Admission:
         self._lanes = {
             lane: _LaneState(count, 0, _FIRST_GUESS_S[lane]) for lane, count in slots.items()
         }
+        self._recent = Recent(self._lanes)
         self._is_open = True
 
     def offer(self, lane: Lane, *, now_s: float, jitter: float) -> Permit | Refusal:
@@ -75,7 +77,7 @@ class Admission:
                     "instances": "1",
                 },
             )
-        state.in_flight += 1
+        self._hold(lane, 1, now_s)
         return Permit(self, lane, now_s)
 
     def close(self) -> None:
@@ -104,15 +106,25 @@ class Admission:
             for lane, state in self._lanes.items()
         }
 
+    def lately(self, now_s: float) -> Lately:
+        """Return how many calls ended a second over the last seconds, and how full the fullest lane was."""
+        return self._recent.lately(now_s)
+
     @property
     def is_idle(self) -> bool:
         """Whether no call is being answered."""
         return all(state.in_flight == 0 for state in self._lanes.values())
 
-    def _take_back(self, lane: Lane, lasted_s: float) -> None:
+    def _take_back(self, lane: Lane, started_s: float, now_s: float) -> None:
         state = self._lanes[lane]
-        state.in_flight -= 1
-        state.mean_s += _NEWEST * (lasted_s - state.mean_s)
+        state.mean_s += _NEWEST * (now_s - started_s - state.mean_s)
+        self._hold(lane, -1, now_s)
+        self._recent.note_end(now_s)
+
+    def _hold(self, lane: Lane, more: int, now_s: float) -> None:
+        state = self._lanes[lane]
+        state.in_flight += more
+        self._recent.fill(lane, state.in_flight / state.slots, now_s)
 
     def __repr__(self) -> str:
         lanes = ", ".join(

@@ -58,26 +58,29 @@ class Answering:
             self.profiles.load()
         except ProfileError as error:
             raise StartError(str(error)) from None
-        for setting, kind in _DEFAULTS.items():
-            self._check_default(setting, getattr(settings, setting), kind)
-        self._defaults = Defaults(
-            settings.default_sentiment_profile,
-            settings.default_chat_profile,
-            settings.default_review_profile,
-        )
+        self._defaults = self._checked_defaults(settings)
         checks = self.profiles, self._defaults, settings.max_text_characters
         characters = settings.log_text_characters
-        validation = OverheardValidation(*checks, characters) if characters else Validation(*checks)
+        self._validation = validation = (
+            OverheardValidation(*checks, characters) if characters else Validation(*checks)
+        )
         self._preparations = Preparations(engine, writer, _priors(settings, engine))
         self._scribe = Scribe(writer, engine.context_tokens)
         self._judge = Judge(engine, self._scribe, self._preparations)
         self._replier = Replier(engine, self._scribe, self._preparations)
-        catalogue = Catalogue(self.profiles, self._defaults)
+        self._catalogue = catalogue = Catalogue(self.profiles, self._defaults)
         self._sentiment = SentimentService(edge, self.profiles, validation, self._judge, catalogue)
         abridger = Abridger(self._judge, self._scribe)
         self._chat = ChatService(
             edge, self.profiles, validation, self._judge, self._replier, abridger, catalogue
         )
+
+    def adopt(self, settings: ServerSettings) -> None:
+        """Check calls by these settings from now on. Raises StartError, and changes nothing, for unusable ones."""
+        self.profiles.refresh()
+        self._defaults = self._checked_defaults(settings)
+        self._validation.adopt(self._defaults, settings.max_text_characters)
+        self._catalogue.adopt(self._defaults)
 
     def handlers(self) -> Handlers:
         """Return the handlers of the role's lanes, by the paths of their methods."""
@@ -121,6 +124,15 @@ class Answering:
         """Give up what goes on in the background."""
         await self._preparations.stop()
         self._scribe.stop()
+
+    def _checked_defaults(self, settings: ServerSettings) -> Defaults:
+        for setting, kind in _DEFAULTS.items():
+            self._check_default(setting, getattr(settings, setting), kind)
+        return Defaults(
+            settings.default_sentiment_profile,
+            settings.default_chat_profile,
+            settings.default_review_profile,
+        )
 
     def _check_default(self, setting: str, name: str, kind: Kind) -> None:
         if name not in self.profiles.names(kind):

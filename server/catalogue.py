@@ -14,6 +14,10 @@ class Catalogue:
 
     def __init__(self, profiles: ProfileStore, defaults: Defaults) -> None:
         self._profiles = profiles
+        self.adopt(defaults)
+
+    def adopt(self, defaults: Defaults) -> None:
+        """Mark these as those that answer who names none."""
         self._defaults = {
             "classify": {defaults.sentiment},
             "chat": {defaults.chat, defaults.review},

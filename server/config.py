@@ -18,7 +18,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from tidegate.identity.exposure import lets_anonymous_in
+from tidegate.identity.exposure import is_loopback, lets_anonymous_in
 from tidegate.identity.problem import IdentityError
 from tidegate.server.affinity import parse_cpus
 
@@ -211,6 +211,22 @@ class ServerSettings(BaseSettings):
         description="Characters of each call's text that the log shows, for whoever looks for a fault; 0 shows "
         "none.",
     )
+    admin_listen: str = Field(
+        "off",
+        description='Port of loopback that tells what gRPC knows of its connections (channelz), like 127.0.0.1:9467, or "off". '
+        "Needs the package of tidegate[admin].",
+    )
+    traces_to: str = Field(
+        "off",
+        description='OpenTelemetry collector that takes traces by OTLP over gRPC, like http://127.0.0.1:4317, or "off". '
+        "Needs the packages of tidegate[tracing].",
+    )
+    traces_share: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of calls (0 to 1) that are traced; where a caller or a balancer traces, its own decision counts.",
+    )
     log_format: Literal["console", "json"] = Field(
         "console", description="How log lines look on stderr: console or json."
     )
@@ -228,6 +244,21 @@ class ServerSettings(BaseSettings):
         host, _, port = value.rpartition(":")
         if value != "off" and not (host and port.isdecimal() and int(port) < 65536):
             raise ValueError('HOST:PORT and "off" are accepted')
+        return value
+
+    @field_validator("admin_listen")
+    @classmethod
+    def _is_off_or_on_loopback(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value != "off" and not (is_loopback(host) and port.isdecimal() and int(port) < 65536):
+            raise ValueError('HOST:PORT with an address of loopback and "off" are accepted')
+        return value
+
+    @field_validator("traces_to")
+    @classmethod
+    def _is_off_or_a_collector(cls, value: str) -> str:
+        if value != "off" and not value.startswith(("http://", "https://")):
+            raise ValueError('http://HOST:PORT, https://HOST:PORT and "off" are accepted')
         return value
 
     @field_validator("cpus")
@@ -283,6 +314,14 @@ class ServerSettings(BaseSettings):
             return None
         host, _, port = self.metrics_listen.rpartition(":")
         return host.strip("[]"), int(port)
+
+    @property
+    def admin_address(self) -> tuple[str, int] | None:
+        """Host, as gRPC takes it, and port for channelz; None when it is off."""
+        if self.admin_listen == "off":
+            return None
+        host, _, port = self.admin_listen.rpartition(":")
+        return host, int(port)
 
     @classmethod
     def settings_customise_sources(

@@ -144,7 +144,8 @@ class Edge:
 
     def _trailers(self, lane: Lane, queue_time: QueueTime) -> tuple[tuple[str, str | bytes], ...]:
         """What an answer says beside its message; the call itself still counts in the load."""
-        report = load_report.load_report(self._admission.utilization)
+        lately = self._admission.lately(self._clock())
+        report = load_report.load_report(self._admission.utilization, lately)
         told = (
             (load_report.KEY, report),
             (load_report.KEY_FOR_BALANCERS, report),

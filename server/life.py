@@ -12,17 +12,20 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.metadata import version
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from tidegate.server.admin import Admin
 from tidegate.server.admission import Admission
 from tidegate.server.answering import Answering, check_folder
-from tidegate.server.config import ServerSettings
+from tidegate.server.config import ServerSettings, SettingsError
 from tidegate.server.consul_agent import Check
 from tidegate.server.edge import Edge
+from tidegate.server.engine.call import Times
 from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.sequence import Usage
 from tidegate.server.front import Front
 from tidegate.server.garbage import spare_calls
 from tidegate.server.guarding import consul_of, guard_of
@@ -32,11 +35,16 @@ from tidegate.server.listener import Listener
 from tidegate.server.model_loading import load_model
 from tidegate.server.progress import Progress
 from tidegate.server.registration import Instance, Registration
+from tidegate.server.reload import compare
 from tidegate.server.start_error import StartError
 from tidegate.server.telemetry.exporter import Exporter
 from tidegate.server.telemetry.load import LoadCollector
 from tidegate.server.telemetry.meter import Meter
+from tidegate.server.terminal import Terminal
 from tidegate.server.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from tidegate.server.telemetry.traces import Traces
 
 # How often profiles and the engine's health are looked at without a call.
 _LOOK_EVERY_S = 1.0
@@ -60,10 +68,20 @@ class EngineDiedError(Exception):
 
 
 class Life:
-    """One run of the server, with the model that `load` brings."""
+    """One run of the server, with the model that `load` brings.
 
-    def __init__(self, settings: ServerSettings, load: Load = load_model) -> None:
+    `read_again` reads the settings once more, on SIGHUP; it raises SettingsError.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        load: Load = load_model,
+        read_again: Callable[[], ServerSettings] | None = None,
+    ) -> None:
         self._settings = settings
+        self._read_again = read_again
+        self._terminal = Terminal()
         self._load = load
         self._role = Role(settings.role)
         slots = {
@@ -74,12 +92,15 @@ class Life:
         self._slots = {lane: slots[lane] for lane in self._role.lanes}
         self._admission = Admission(self._slots)
         registry = CollectorRegistry()
-        self._edge = Edge(self._admission, Meter(registry))
+        self._traces = _traces_of(settings)
+        traced = () if self._traces is None else (self._traces.trace_id,)
+        self._edge = Edge(self._admission, Meter(registry, *traced))
         self._front = Front(self._role)
         self._instance = InstanceService(self._role, settings.model, self._admission)
         self._front.add(self._instance.handlers())
         guard = guard_of(settings)
-        self._listener = Listener(self._role, self._front, guard)
+        front = self._front if self._traces is None else self._traces.around(self._front)
+        self._listener = Listener(self._role, front, guard)
         registry.register(
             LoadCollector(
                 self._admission, self._role.lanes, self._instance.load, version("tidegate")
@@ -88,21 +109,26 @@ class Life:
         ProcessCollector(registry=registry)
         allows = None if guard.trust is None else guard.trust.lets_scrape
         self._exporter = Exporter(registry, guard.tls, allows)
+        self._admin = Admin()
         self._registration: Registration | None = None
         self._stop = asyncio.Event()
         # Held here, because the loop itself keeps no task alive.
         self._improving: asyncio.Task[None] | None = None
+        self._answering: Answering | None = None
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises StartError and EngineDiedError."""
         loop = asyncio.get_running_loop()
         for one in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(one, self._stop.set)
+        if self._read_again is not None:
+            loop.add_signal_handler(signal.SIGHUP, self._reload, self._read_again)
         check_folder(self._settings.profiles)
         async with self._listener:
             port = await self._listener.start(self._settings.host, self._settings.port)
             log.info("listening", host=self._settings.host, port=port)
             await self._serve_metrics()
+            await self._serve_admin()
             self._register(port)
             try:
                 await self._serve()
@@ -110,6 +136,9 @@ class Life:
                 if self._registration is not None:
                     await self._registration.leave()
                 await self._exporter.stop()
+                await self._admin.stop()
+                if self._traces is not None:
+                    await self._traces.stop()
 
     async def _serve_metrics(self) -> None:
         address = self._settings.metrics_address
@@ -117,6 +146,20 @@ class Life:
             host, port = address
             port = await self._exporter.start(host, port)
             log.info("metrics served", address=f"{host}:{port}")
+
+    async def _serve_admin(self) -> None:
+        address = self._settings.admin_address
+        if address is None:
+            return
+        host, port = address
+        try:
+            port = await self._admin.start(host, port)
+        except ImportError as error:
+            problem = f"admin_listen: needs pip install 'tidegate[admin]' ({error})"
+            raise StartError(problem) from None
+        except RuntimeError:
+            raise StartError(f"admin_listen: {host}:{port} can't be listened on") from None
+        log.info("channelz served", address=f"{host}:{port}")
 
     async def _serve(self) -> None:
         engine = await self._until_stop(self._load(self._settings, Progress()))
@@ -128,7 +171,7 @@ class Life:
 
     async def _answer(self, engine: Engine) -> None:
         try:
-            answering = Answering(self._settings, engine, self._edge)
+            self._answering = answering = Answering(self._settings, engine, self._edge)
             try:
                 if await self._until_stop(self._open(engine, answering)):
                     self._improving = asyncio.create_task(_improve(engine, answering))
@@ -142,7 +185,7 @@ class Life:
     async def _open(self, engine: Engine, answering: Answering) -> bool:
         """Become hot: warmed up first, then serving, then told to the world."""
         await answering.warm_up()
-        engine.tell(self._edge.sequence_ended)
+        engine.tell(self._sequence_ended)
         self._instance.engine = engine
         self._front.add(answering.handlers())
         self._front.open()
@@ -151,6 +194,25 @@ class Life:
         self._announce(Phase.HOT)
         log.info("hot", model=engine.model_name, role=self._role.value)
         return True
+
+    def _reload(self, read_again: Callable[[], ServerSettings]) -> None:
+        """Take in settings that are read anew: what can count at once does, the rest is named in the log."""
+        if self._terminal.is_closed():
+            self._stop.set()
+            return
+        try:
+            reload = compare(self._settings, read_again())
+            if self._answering is not None:
+                self._answering.adopt(reload.settings)
+        except (SettingsError, StartError) as error:
+            log.error("settings not reloaded", problem=str(error))
+            return
+        self._settings = reload.settings
+        for name, (before, after) in reload.changed.items():
+            log.info("setting changed", setting=name, before=before, after=after)
+        if reload.waiting:
+            log.warning("settings need a restart", settings=", ".join(reload.waiting))
+        log.info("settings reloaded", changed=len(reload.changed), waiting=len(reload.waiting))
 
     async def _watch(self, engine: Engine, answering: Answering) -> None:
         """Wait for the signal to stop; take over changed profiles meanwhile."""
@@ -225,6 +287,11 @@ class Life:
         self._registration = Registration(instance, consul_of(settings))
         self._registration.start()
 
+    def _sequence_ended(self, times: Times, usage: Usage) -> None:
+        self._edge.sequence_ended(times, usage)
+        if self._traces is not None:
+            self._traces.sequence_ended(times, usage)
+
     def _announce(self, phase: Phase) -> None:
         if self._registration is not None:
             self._registration.announce(phase)
@@ -237,6 +304,24 @@ async def _improve(engine: Engine, answering: Answering) -> None:
     spare_calls()
     await answering.prepare_all()
     await engine.pack()
+
+
+def _traces_of(settings: ServerSettings) -> "Traces | None":
+    """What stands around calls where they are traced. Raises StartError."""
+    if settings.traces_to == "off":
+        return None
+    try:
+        # Five packages, which nobody needs who doesn't trace.
+        from tidegate.server.telemetry.traces import Traces
+    except ImportError as error:
+        raise StartError(f"traces_to: needs pip install 'tidegate[tracing]' ({error})") from None
+    return Traces(
+        settings.traces_to,
+        settings.traces_share,
+        version=version("tidegate"),
+        instance=f"{settings.advertise_host or settings.host}:{settings.port}",
+        model=settings.model,
+    )
 
 
 def _reachable(host: str) -> str:

@@ -13,13 +13,16 @@ from grpc_reflection.v1alpha import reflection
 
 from tidegate.identity.door import Door
 from tidegate.server import instance
-from tidegate.server.front import Front
 from tidegate.server.guarding import OPEN, Guard
 from tidegate.server.lane import Role
 from tidegate.server.start_error import StartError
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+# For probes, beside the names of services: whether the process lives, and whether it takes calls.
+LIVENESS = "liveness"
+READINESS = "readiness"
 
 # A call frees its slot before its status leaves; health watchers never end by themselves.
 _LAST_ANSWERS_S = 0.3
@@ -39,8 +42,9 @@ _OPTIONS = (
 class Listener:
     """The gRPC server of one process, and what it says of its health."""
 
-    def __init__(self, role: Role, front: Front, guard: Guard = OPEN) -> None:
-        self._services = ["", *dict.fromkeys(lane.service for lane in role.lanes)]
+    def __init__(self, role: Role, front: grpc.GenericRpcHandler, guard: Guard = OPEN) -> None:
+        services = list(dict.fromkeys(lane.service for lane in role.lanes))
+        self._answering = ["", READINESS, *services]
         self._server = grpc.aio.server(options=_OPTIONS)
         self._health = health.aio.HealthServicer()
         self._tls = guard.tls
@@ -48,7 +52,7 @@ class Listener:
         methods = front if guard.trust is None else Door(front, guard.trust.admit)
         self._server.add_generic_rpc_handlers((methods,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = [*self._services[1:], instance.SERVICE, health.SERVICE_NAME]
+        names = [*services, instance.SERVICE, health.SERVICE_NAME]
         reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], self._server)
 
     async def start(self, host: str, port: int) -> int:
@@ -60,6 +64,7 @@ class Listener:
         except RuntimeError:
             raise StartError(f"{shown}:{port} can't be listened on") from None
         await self.stop_serving()
+        await self._health.set(LIVENESS, _SERVING)
         await self._server.start()
         return bound
 
@@ -69,13 +74,13 @@ class Listener:
         return self._server.add_secure_port(address, self._tls.credentials())
 
     async def start_serving(self) -> None:
-        """Say SERVING, for the server as a whole and for each service."""
-        for service in self._services:
+        """Say SERVING, for the server as a whole, its readiness, and each service."""
+        for service in self._answering:
             await self._health.set(service, _SERVING)
 
     async def stop_serving(self) -> None:
-        """Say NOT_SERVING."""
-        for service in self._services:
+        """Say NOT_SERVING; it still lives."""
+        for service in self._answering:
             await self._health.set(service, _NOT_SERVING)
 
     async def stop(self) -> None:

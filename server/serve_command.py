@@ -24,7 +24,7 @@ def run(arguments: Sequence[str]) -> None:
     set_up_logs(settings.log_format)
     try:
         _take_care(settings)
-        asyncio.run(_live(settings))
+        asyncio.run(_live(settings, arguments))
     except SettingsError as error:
         _give_up(str(error), 2)
     except (StartError, EngineDiedError, MemoryLockError) as error:
@@ -49,8 +49,8 @@ def _take_care(settings: ServerSettings) -> None:
         lock_memory()
 
 
-async def _live(settings: ServerSettings) -> None:
-    await Life(settings).run()
+async def _live(settings: ServerSettings, arguments: Sequence[str]) -> None:
+    await Life(settings, read_again=lambda: read_settings(arguments)).run()
 
 
 def _give_up(line: str, code: int) -> NoReturn:

@@ -73,6 +73,11 @@ class Validation:
         self._defaults = defaults
         self._max_text_characters = max_text_characters
 
+    def adopt(self, defaults: Defaults, max_text_characters: int) -> None:
+        """Check the next calls by these."""
+        self._defaults = defaults
+        self._max_text_characters = max_text_characters
+
     def classify(
         self, request: sentiment_pb2.ClassifyRequest, metadata: CallMetadata
     ) -> ClassifyCall:

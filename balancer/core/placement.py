@@ -54,6 +54,11 @@ class Placement:
         self._floor = ChatFloor(policy.chat_share, policy.chat_share_window_s)
         self._short = ShortBudget(policy.short_share)
 
+    def adopt(self, policy: Policy) -> None:
+        """Share slots by other numbers from now on."""
+        self._floor.share = policy.chat_share
+        self._short.share = policy.short_share
+
     # What becomes of a call
 
     def instance_for(self, waiter: Waiter, now: float) -> Instance | None:

@@ -57,6 +57,14 @@ class Pool:
         waiting = sum(len(room) for room in self._rooms.values())
         return f"<Pool {self._roster} | {len(self._flights)} in flight, {waiting} waiting>"
 
+    def adopt(self, policy: Policy) -> None:
+        """Decide by other numbers from now on; a call that waits keeps the limit that it came under."""
+        self._policy = policy
+        self._roster.adopt(policy)
+        self._placement.adopt(policy)
+        self._degrading.enter_s = policy.degrade_enter_s
+        self._degrading.leave_s = policy.degrade_leave_s
+
     # What can be seen
 
     @property

@@ -25,6 +25,10 @@ class Roster:
         self._capacity: dict[Lane, int] = {}
         self._unsettled: list[Instance] = []
 
+    def adopt(self, policy: Policy) -> None:
+        """Take in instances by other numbers from now on."""
+        self._policy = policy
+
     def __iter__(self) -> Iterator[Instance]:
         return iter(self._instances.values())
 

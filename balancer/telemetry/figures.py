@@ -12,6 +12,7 @@ from itertools import accumulate
 from prometheus_client import Metric as Family
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 from tidegate.balancer.telemetry.catalogue import Metric
 
@@ -32,10 +33,11 @@ class Count:
 class Spread:
     """How observations spread over buckets, each up to its bound and the last without one."""
 
-    __slots__ = ("_bounds", "_counts", "_sum")
+    __slots__ = ("_bounds", "_counts", "_exemplars", "_sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
+        self._exemplars: dict[int, Exemplar] = {}
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
 
@@ -44,11 +46,20 @@ class Spread:
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
 
+    def exemplify(self, value: float, trace_id: str, at_s: float) -> None:
+        """Name the trace that a value came of, observed besides; the last one of each bucket is kept."""
+        bucket = bisect_left(self._bounds, value)
+        self._exemplars[bucket] = Exemplar({"trace_id": trace_id}, value, at_s)
+
     def add_to(self, family: HistogramMetricFamily, labels: tuple[str, ...]) -> None:
         """Put the buckets into `family`, each with all that are below it."""
         totals = accumulate(self._counts)
         names = (*map(str, self._bounds), "+Inf")
-        buckets = [(name, float(total)) for name, total in zip(names, totals, strict=True)]
+        buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = [
+            (name, float(total)) for name, total in zip(names, totals, strict=True)
+        ]
+        for number, exemplar in self._exemplars.items():
+            buckets[number] = (*buckets[number][:2], exemplar)
         family.add_metric(labels, buckets, self._sum)
 
 

@@ -66,6 +66,16 @@ Token = Annotated[
     ),
 ]
 
+TracesTo = Annotated[
+    str | None,
+    typer.Option(
+        "--traces-to",
+        envvar="TIDEGATE_TRACES_TO",
+        metavar="URL",
+        help="An OpenTelemetry collector that takes traces by OTLP over gRPC, like http://127.0.0.1:4317.",
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Security:

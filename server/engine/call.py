@@ -21,6 +21,8 @@ class Times:
     entered_s: float
     began_s: float | None = None
     """Its first step began: it has a slot."""
+    scored_s: float | None = None
+    """Its labels were scored."""
     first_token_s: float | None = None
     last_token_s: float | None = None
 

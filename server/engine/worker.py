@@ -205,6 +205,7 @@ class Worker(threading.Thread):
         if walk.path is not None:
             sequence.ask(walk.path)
             return
+        call.times.scored_s = time.monotonic()
         scores = Scores(walk.scores(), sequence.usage)
         if isinstance(sequence.aim, Judge):
             sequence.aim = Held()

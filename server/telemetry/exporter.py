@@ -4,12 +4,19 @@ Knows nothing about what they mean.
 """
 
 import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from prometheus_client import CollectorRegistry, disable_created_metrics, make_wsgi_app
 
 from tidegate.identity.listening import ListeningTls
 from tidegate.identity.metrics_port import Allows, MetricsPort
 from tidegate.server.start_error import StartError
+
+_OPEN_METRICS = "application/openmetrics-text"
+_WITH_ITS_COLONS = f"{_OPEN_METRICS}; version=1.0.0; escaping=allow-utf-8"
+
+_App = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 class Exporter:
@@ -46,4 +53,19 @@ class Exporter:
             await asyncio.to_thread(self._serving.close)
 
     def _open(self, host: str, port: int) -> MetricsPort:
-        return MetricsPort(host, port, make_wsgi_app(self._registry), self._tls, self._allows)
+        app = _keeping_names(make_wsgi_app(self._registry))
+        return MetricsPort(host, port, app, self._tls, self._allows)
+
+
+def _keeping_names(app: _App) -> _App:
+    """The same, but the colon in a name stays one.
+
+    Asked for OpenMetrics, as Prometheus asks, prometheus-client writes `vllm_` for `vllm:` unless every name is allowed.
+    """
+
+    def asked(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if _OPEN_METRICS in environ.get("HTTP_ACCEPT", ""):
+            environ["HTTP_ACCEPT"] = _WITH_ITS_COLONS
+        return app(environ, start_response)
+
+    return asked

@@ -3,6 +3,8 @@
 Is told by the edge and the engine, and answers nothing. Knows nothing about who reads the figures.
 """
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from tidegate.server.engine.call import Times
@@ -14,10 +16,19 @@ from tidegate.server.telemetry.catalogue import Metric
 CANCELLED = "CANCELLED"
 
 
-class Meter:
-    """The figures of one server since its start, registered with `registry`."""
+def _no_trace() -> str:
+    return ""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+
+class Meter:
+    """The figures of one server since its start, registered with `registry`.
+
+    `trace_id` tells which trace the running task's call is part of; the duration then carries it as its exemplar.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, trace_id: Callable[[], str] = _no_trace
+    ) -> None:
         def histogram(metric: Metric) -> Histogram:
             return Histogram(
                 metric.name,
@@ -30,6 +41,7 @@ class Meter:
         def counter(metric: Metric) -> Counter:
             return Counter(metric.name, metric.meaning, metric.labels, registry=registry)
 
+        self._trace_id = trace_id
         self._durations = histogram(catalogue.DURATION)
         self._refused = counter(catalogue.REFUSED)
         self._queue = histogram(catalogue.QUEUE)
@@ -40,7 +52,9 @@ class Meter:
 
     def answered(self, lane: Lane, took_s: float) -> None:
         """A call was answered."""
-        self._durations.labels(lane.value, "").observe(took_s)
+        trace_id = self._trace_id()
+        exemplar = {"trace_id": trace_id} if trace_id else None
+        self._durations.labels(lane.value, "").observe(took_s, exemplar)
 
     def refused(self, lane: Lane, reason: str, took_s: float) -> None:
         """A call ended without an answer, and its caller was told why."""

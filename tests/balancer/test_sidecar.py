@@ -16,6 +16,7 @@ from support.sidecars import front, front_of
 from support.waiting import eventually
 
 from tidegate.balancer.core.call import Lane
+from tidegate.balancer.fleet import LIVENESS, READINESS
 from tidegate.v1 import chat_pb2, fleet_pb2, sentiment_pb2
 
 GOOD = sentiment_pb2.ClassifyRequest(text="positive")
@@ -73,6 +74,34 @@ async def test_health_follows_the_instances():
         assert (await watch.read()).status == NOT_SERVING
         assert await statuses() == [NOT_SERVING] * 3
         watch.cancel()
+
+
+async def test_a_balancer_with_nothing_hot_is_ready_and_one_that_drains_only_lives():
+    async with PlayedInstance() as instance, front_of([instance]) as it:
+        health = health_pb2_grpc.HealthStub(it.channel)
+
+        async def statuses() -> list[int]:
+            requests = [
+                health_pb2.HealthCheckRequest(service=name) for name in (LIVENESS, READINESS)
+            ]
+            return [(await health.Check(request)).status for request in requests]
+
+        await instance.say_health(NOT_SERVING)
+        await it.hot(0)
+        assert await statuses() == [SERVING, SERVING]
+        await instance.say_health(SERVING)
+        await it.hot(1)
+        instance.hold()
+        running = asyncio.ensure_future(it.sentiment.Classify(GOOD))
+        await eventually(lambda: instance.in_flight == 1)
+        draining = asyncio.ensure_future(it.sidecar.drain())
+        watch = health.Watch(health_pb2.HealthCheckRequest(service=READINESS))
+        while (await watch.read()).status != NOT_SERVING:
+            pass
+        assert await statuses() == [SERVING, NOT_SERVING]
+        instance.release()
+        await running
+        await draining
 
 
 async def test_reflection_names_every_service_and_knows_the_details_of_a_refusal():

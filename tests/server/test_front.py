@@ -8,7 +8,7 @@ from tidegate.server.admission import Admission
 from tidegate.server.front import Front
 from tidegate.server.instance import InstanceService
 from tidegate.server.lane import Lane, Role
-from tidegate.server.listener import Listener
+from tidegate.server.listener import LIVENESS, READINESS, Listener
 from tidegate.server.start_error import StartError
 from tidegate.v1 import fleet_pb2, instance_pb2, instance_pb2_grpc
 from tidegate.v1.chat_pb2 import ReplyRequest, StreamReplyRequest
@@ -87,6 +87,19 @@ async def test_reflection_lists_what_is_served():
         answer = await stub.ServerReflectionInfo(iter([ask])).read()
         names = {service.name for service in answer.list_services_response.service}
         assert {"tidegate.v1.Sentiment", "tidegate.v1.Chat", "tidegate.v1.Instance"} <= names
+
+
+async def test_who_warms_up_or_drains_lives_and_is_not_ready(warming):
+    async def ask(channel: grpc.aio.Channel) -> list[int]:
+        check = health_pb2_grpc.HealthStub(channel).Check
+        requests = [health_pb2.HealthCheckRequest(service=each) for each in (LIVENESS, READINESS)]
+        return [(await check(request)).status for request in requests]
+
+    assert await ask(warming) == [SERVING, NOT_SERVING]
+    async with serve() as served:
+        assert await ask(served.channel) == [SERVING, SERVING]
+        await served.listener.stop_serving()
+        assert await ask(served.channel) == [SERVING, NOT_SERVING]
 
 
 async def test_health_turns_with_serving():

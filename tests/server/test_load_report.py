@@ -7,6 +7,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from tidegate.server.load_report import load_report
+from tidegate.server.recent import Lately
 
 
 def read(data: bytes):
@@ -24,6 +25,7 @@ def read(data: bytes):
         label=3,
         type_name=".orca.OrcaLoadReport.NamedMetricsEntry",
     )
+    report.field.add(name="rps_fractional", number=6, type=1, label=1)
     report.field.add(name="application_utilization", number=9, type=1, label=1)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
@@ -32,15 +34,15 @@ def read(data: bytes):
 
 
 def test_the_report_reads_back_as_the_message_that_meshes_know():
-    report = read(load_report({"sentiment": 0.25, "chat": 1.0}))
+    report = read(load_report({"sentiment": 0.25, "chat": 1.0}, Lately(12.5, 0.75)))
     assert dict(report.named_metrics) == {"sentiment": 0.25, "chat": 1.0}
-    assert report.application_utilization == 1.0
-    assert read(load_report({})).application_utilization == 0.0
+    assert (report.rps_fractional, report.application_utilization) == (12.5, 0.75)
+    assert read(load_report({}, Lately())).application_utilization == 0.0
 
 
 def test_a_name_that_does_not_fit_is_an_error():
     with pytest.raises(ValueError, match="fewer than 100"):
-        load_report({"x" * 120: 1.0})
+        load_report({"x" * 120: 1.0}, Lately())
 
 
 READ_BY_XDS = """
@@ -49,7 +51,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from xds.data.orca.v3.orca_load_report_pb2 import OrcaLoadReport
 report = OrcaLoadReport.FromString(bytes.fromhex(sys.argv[1]))
 unknown = len(UnknownFieldSet(report))
-print((dict(report.named_metrics), report.application_utilization, unknown))
+print((dict(report.named_metrics), report.rps_fractional, report.application_utilization, unknown))
 """
 
 
@@ -58,7 +60,7 @@ print((dict(report.named_metrics), report.application_utilization, unknown))
     reason="xds-protos is not there; it writes over the google/ folder of other packages",
 )
 def test_the_published_message_reads_every_byte_of_the_report():
-    written = load_report({"sentiment": 0.25, "chat": 1.0})
+    written = load_report({"sentiment": 0.25, "chat": 1.0}, Lately(12.5, 0.75))
     # In a process of its own: the package registers names that clash with those of others.
     said = subprocess.run(
         [sys.executable, "-c", READ_BY_XDS, written.hex()],
@@ -66,5 +68,4 @@ def test_the_published_message_reads_every_byte_of_the_report():
         text=True,
         check=True,
     ).stdout
-    named, whole, unknown = ast.literal_eval(said)
-    assert (named, whole, unknown) == ({"sentiment": 0.25, "chat": 1.0}, 1.0, 0)
+    assert ast.literal_eval(said) == ({"sentiment": 0.25, "chat": 1.0}, 12.5, 0.75, 0)

@@ -129,6 +129,11 @@ async def test_consuls_check_passes_when_the_instance_serves(consul):
         assert not is_passing()
         await listener.start_serving()
         await eventually(is_passing)
+        ((check,),) = [
+            [each for each in entry["Checks"] if each["ServiceName"] == "tidegate"]
+            for entry in ask(consul, "/v1/health/service/tidegate")
+        ]
+        assert check["Type"] == "grpc"
         await listener.stop_serving()
         await eventually(lambda: not is_passing())
         await registration.leave()

@@ -13,7 +13,9 @@ from tidegate.server.admission import Admission
 from tidegate.server.answering import Answering
 from tidegate.server.config import ServerSettings
 from tidegate.server.edge import Edge
+from tidegate.server.engine.call import Times
 from tidegate.server.engine.engine import Engine
+from tidegate.server.engine.sequence import Usage
 from tidegate.server.front import Front
 from tidegate.server.guarding import guard_of
 from tidegate.server.instance import InstanceService
@@ -22,6 +24,7 @@ from tidegate.server.listener import Listener
 from tidegate.server.telemetry.exporter import Exporter
 from tidegate.server.telemetry.load import LoadCollector
 from tidegate.server.telemetry.meter import Meter
+from tidegate.server.telemetry.traces import Traces
 from tidegate.v1.chat_pb2_grpc import ChatStub
 from tidegate.v1.sentiment_pb2_grpc import SentimentStub
 
@@ -57,6 +60,7 @@ async def serve(
     model: ScriptedModel | None = None,
     *,
     context_tokens: int = 4096,
+    traces: Traces | None = None,
     **settings: object,
 ) -> AsyncIterator[Served]:
     """Serve `model` on a free port by the given settings, warmed up."""
@@ -70,7 +74,7 @@ async def serve(
     }
     admission = Admission({lane: slots[lane] for lane in role.lanes})
     registry = CollectorRegistry()
-    edge = Edge(admission, Meter(registry))
+    edge = Edge(admission, Meter(registry, *([] if traces is None else [traces.trace_id])))
     engine = Engine(
         model,
         ByteTokenizer(),
@@ -89,12 +93,19 @@ async def serve(
     front.add(instance.handlers())
     answering = Answering(chosen, engine, edge)
     await answering.warm_up()
-    engine.tell(edge.sequence_ended)
+
+    def sequence_ended(times: Times, usage: Usage) -> None:
+        edge.sequence_ended(times, usage)
+        if traces is not None:
+            traces.sequence_ended(times, usage)
+
+    engine.tell(sequence_ended)
     instance.engine = engine
     metrics_port = await exporter.start(*chosen.metrics_address) if chosen.metrics_address else 0
     front.add(answering.handlers())
     front.open()
-    async with Listener(role, front, guard) as listener:
+    within = front if traces is None else traces.around(front)
+    async with Listener(role, within, guard) as listener:
         port = await listener.start(chosen.host, 0)
         await listener.start_serving()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -698,3 +698,24 @@ def test_a_call_that_shares_an_answer_is_offered_and_ended_at_once():
     story.pool.note_beside(SENTIMENT, Beside.SHARED)
     tally = story.pool.tally(SENTIMENT)
     assert (tally.offered, tally.ended, tally.shared) == (1, 1, 1)
+
+
+def test_new_numbers_count_for_whoever_comes_and_not_for_whoever_waits():
+    lanes = {lane: LanePolicy(10.0, 5) for lane in (SENTIMENT, CHAT)}
+    story = Story(hot("a"), policy=Policy(lanes=lanes, slow_start_s=0.0))
+    story.offer()
+    assert isinstance(story.offer(), Wait)
+
+    stricter = {SENTIMENT: LanePolicy(10.0, 5), CHAT: LanePolicy(2.0, 1)}
+    story.pool.adopt(Policy(lanes=stricter, degrade_enter_s=1.0, degrade_leave_s=0.5))
+
+    assert story.offer().reason is Reason.QUEUE_FULL
+    assert reasons(story.tick()) == [Reason.QUEUE_TIMEOUT]
+    assert story.now == 110.0, "it came when a chat might wait 10 s"
+    story.now += 100.0
+    fresh = hot("b", chat=8)
+    for phase in (Phase.WARMING, Phase.HOT):
+        story.pool.observe((hot("a"), replace(fresh, phase=phase)), "test", story.now)
+    sends = [story.offer() for _ in range(2)]
+    assert isinstance(sends[0], Send)
+    assert isinstance(sends[1], Wait), "one that becomes hot grows slowly from now on"

@@ -5,7 +5,7 @@ import socket
 
 import grpc
 import pytest
-from support.metrics import scrape
+from support.metrics import scrape, scrape_now
 from support.served import Served, serve, unpack
 from support.waiting import eventually
 
@@ -132,3 +132,14 @@ def test_where_metrics_are_served_is_off_or_a_place():
     assert read_settings(["--metrics-listen", "[::1]:9465"]).metrics_address == ("::1", 9465)
     with pytest.raises(SettingsError, match=r'metrics_listen: .*HOST:PORT and "off"'):
         read_settings(["--metrics-listen", "9465"])
+
+
+async def test_the_names_are_the_same_in_both_formats(served: Served):
+    await served.sentiment.Classify(GOOD)
+    accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+    plain, open_metrics = [
+        await asyncio.to_thread(scrape_now, served.metrics_port, Accept=said)
+        for said in ("text/plain", accept)
+    ]
+    assert {name for name, _ in open_metrics.samples} == {name for name, _ in plain.samples}
+    assert open_metrics("vllm:num_requests_running") == 0
