@@ -20,7 +20,7 @@ from tidegate.balancer.crew import Crew
 from tidegate.balancer.garbage import spare_calls
 from tidegate.balancer.logs import set_up_logs
 from tidegate.balancer.sidecar import Sidecar, StartError
-from tidegate.balancer.terminal import Terminal
+from tidegate.operating.terminal import Terminal
 
 
 def main() -> None:

@@ -524,6 +524,24 @@ class BalancerSettings(BaseSettings):
         return env_settings, init_settings
 
 
+AT_ONCE = frozenset(
+    {
+        "sentiment_wait_s",
+        "chat_wait_s",
+        "sentiment_queue_limit",
+        "chat_queue_limit",
+        "chat_share",
+        "degrade_enter_s",
+        "degrade_leave_s",
+        "short_share",
+        "slow_start_s",
+        "drain_s",
+    }
+)
+"""Numbers that decisions are made by, which may be read anew at any time. All others are made into sockets, connections and
+processes at the start."""
+
+
 class SettingsError(Exception):
     """A setting is wrong. The message is one line: setting, value, what is accepted."""
 

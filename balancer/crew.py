@@ -12,12 +12,12 @@ import sys
 
 import structlog
 
-from tidegate.balancer.config import BalancerSettings
+from tidegate.balancer.config import AT_ONCE, BalancerSettings
 from tidegate.balancer.port import PortError, bracketed, shared_port
-from tidegate.balancer.reload import compare
 from tidegate.balancer.restarts import Restarts
 from tidegate.balancer.sidecar import StartError
 from tidegate.balancer.worker import LISTENS, Part
+from tidegate.operating.reload import compare
 
 END_GRACE_S = 10.0
 """Beyond the drain: for a worker that has to notice, and to close."""
@@ -51,7 +51,7 @@ class Crew:
 
     def adopt(self, settings: BalancerSettings) -> None:
         """Have every worker take in settings that were read anew, and those that will start begin with them."""
-        self._settings = compare(self._settings, settings).settings
+        self._settings = compare(self._settings, settings, AT_ONCE).settings
         # Each says in its own log what changed, and what needs a restart.
         told = settings.model_copy(update={"workers": self._settings.workers})
         for number, process in self._running.items():

@@ -18,9 +18,8 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from tidegate.balancer.admin import Admin
 from tidegate.balancer.channels import Channels
-from tidegate.balancer.config import BalancerSettings
+from tidegate.balancer.config import AT_ONCE, BalancerSettings
 from tidegate.balancer.consul_http import ConsulAccess
 from tidegate.balancer.core.answer_cache import AnswerCache
 from tidegate.balancer.core.call import Lane
@@ -48,7 +47,6 @@ from tidegate.balancer.own_call import OwnCall
 from tidegate.balancer.port import PortError, bracketed, try_port
 from tidegate.balancer.proxy import Proxy
 from tidegate.balancer.pulse import Pulse
-from tidegate.balancer.reload import compare
 from tidegate.balancer.sharing import Sharing
 from tidegate.balancer.static_discovery import StaticDiscovery
 from tidegate.balancer.telemetry.exporter import Exporter
@@ -56,6 +54,8 @@ from tidegate.balancer.telemetry.fleet import FleetCollector
 from tidegate.balancer.telemetry.meter import Meter
 from tidegate.identity.door import Collected, Door
 from tidegate.identity.problem import IdentityError
+from tidegate.operating.admin import Admin
+from tidegate.operating.reload import compare
 from tidegate.v1 import fleet_pb2, fleet_pb2_grpc
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ class Sidecar:
 
     def adopt(self, settings: BalancerSettings) -> None:
         """Take in settings that were read anew: what can count at once does, the rest is named in the log."""
-        reload = compare(self._settings, settings)
+        reload = compare(self._settings, settings, AT_ONCE)
         self._settings = reload.settings
         if reload.changed:
             self._dispatcher.adopt(policy_of(reload.settings))

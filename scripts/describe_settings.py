@@ -12,9 +12,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from tidegate.balancer import reload as balancer
+from tidegate.balancer import config as balancer
 from tidegate.balancer.config import BalancerSettings
-from tidegate.server import reload as server
+from tidegate.server import config as server
 from tidegate.server.config import ServerSettings
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"

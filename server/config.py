@@ -336,6 +336,18 @@ class ServerSettings(BaseSettings):
         return env_settings, init_settings
 
 
+AT_ONCE = frozenset(
+    {
+        "default_sentiment_profile",
+        "default_chat_profile",
+        "default_review_profile",
+        "max_text_characters",
+        "drain_s",
+    }
+)
+"""What calls are checked by, which may be read anew at any time. All others are made into memory, threads and sockets at the start."""
+
+
 class SettingsError(Exception):
     """A setting is wrong. The message is one line: setting, value, what is accepted."""
 

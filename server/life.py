@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from tidegate.server.admin import Admin
+from tidegate.operating.admin import Admin
+from tidegate.operating.reload import compare
+from tidegate.operating.terminal import Terminal
 from tidegate.server.admission import Admission
 from tidegate.server.answering import Answering, check_folder
-from tidegate.server.config import ServerSettings, SettingsError
+from tidegate.server.config import AT_ONCE, ServerSettings, SettingsError
 from tidegate.server.consul_agent import Check
 from tidegate.server.edge import Edge
 from tidegate.server.engine.call import Times
@@ -35,12 +37,10 @@ from tidegate.server.listener import Listener
 from tidegate.server.model_loading import load_model
 from tidegate.server.progress import Progress
 from tidegate.server.registration import Instance, Registration
-from tidegate.server.reload import compare
 from tidegate.server.start_error import StartError
 from tidegate.server.telemetry.exporter import Exporter
 from tidegate.server.telemetry.load import LoadCollector
 from tidegate.server.telemetry.meter import Meter
-from tidegate.server.terminal import Terminal
 from tidegate.server.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class Life:
             self._stop.set()
             return
         try:
-            reload = compare(self._settings, read_again())
+            reload = compare(self._settings, read_again(), AT_ONCE)
             if self._answering is not None:
                 self._answering.adopt(reload.settings)
         except (SettingsError, StartError) as error:

@@ -1,7 +1,7 @@
 import pytest
 
-from tidegate.balancer.config import BalancerSettings
-from tidegate.balancer.reload import AT_ONCE, compare
+from tidegate.balancer.config import AT_ONCE, BalancerSettings
+from tidegate.operating.reload import compare
 
 BEFORE = BalancerSettings(consul_token="a secret", port=1)
 
@@ -11,7 +11,7 @@ def test_what_decisions_are_made_by_counts_and_all_else_waits_for_a_restart():
         update={"chat_wait_s": 5.0, "drain_s": 9.0, "port": 2, "consul_token": "another"}
     )
 
-    reload = compare(BEFORE, after)
+    reload = compare(BEFORE, after, AT_ONCE)
 
     assert reload.changed == {"chat_wait_s": (30.0, 5.0), "drain_s": (30.0, 9.0)}
     assert reload.waiting == ("port", "consul_token")
@@ -20,7 +20,7 @@ def test_what_decisions_are_made_by_counts_and_all_else_waits_for_a_restart():
 
 
 def test_nothing_changes_where_nothing_differs():
-    reload = compare(BEFORE, BEFORE.model_copy())
+    reload = compare(BEFORE, BEFORE.model_copy(), AT_ONCE)
     assert (reload.settings, reload.changed, reload.waiting) == (BEFORE, {}, ())
 
 

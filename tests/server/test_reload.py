@@ -1,14 +1,14 @@
 import pytest
 
-from tidegate.server.config import ServerSettings
-from tidegate.server.reload import AT_ONCE, compare
+from tidegate.operating.reload import compare
+from tidegate.server.config import AT_ONCE, ServerSettings
 
 
 def test_what_calls_are_checked_by_counts_and_all_else_waits_for_a_restart():
     before = ServerSettings()
     after = before.model_copy(update={"max_text_characters": 10, "chat_slots": 2})
 
-    reload = compare(before, after)
+    reload = compare(before, after, AT_ONCE)
 
     assert reload.changed == {"max_text_characters": (32_768, 10)}
     assert reload.waiting == ("chat_slots",)

@@ -4,27 +4,18 @@ Knows nothing about where settings come from, nor how those that count are put i
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from tidegate.server.config import ServerSettings
+from pydantic import BaseModel
 
-AT_ONCE = frozenset(
-    {
-        "default_sentiment_profile",
-        "default_chat_profile",
-        "default_review_profile",
-        "max_text_characters",
-        "drain_s",
-    }
-)
-"""What calls are checked by. All others are made into memory, threads and sockets at the start."""
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Reload:
+class Reload(Generic[Settings]):
     """What becomes of settings that were read anew."""
 
-    settings: ServerSettings
+    settings: Settings
     """As they are in force from now on."""
     changed: dict[str, tuple[Any, Any]]
     """Those that count, with the values before and after."""
@@ -32,13 +23,13 @@ class Reload:
     """Those that differ and need a restart; by name only, for some are secret."""
 
 
-def compare(before: ServerSettings, after: ServerSettings) -> Reload:
-    """What changes when `after` is read where `before` is in force."""
+def compare(before: Settings, after: Settings, at_once: frozenset[str]) -> Reload[Settings]:
+    """What changes when `after` is read where `before` is in force; fields of `at_once` need no restart."""
     names = [
         name for name in type(before).model_fields if getattr(before, name) != getattr(after, name)
     ]
     changed = {
-        name: (getattr(before, name), getattr(after, name)) for name in names if name in AT_ONCE
+        name: (getattr(before, name), getattr(after, name)) for name in names if name in at_once
     }
     settings = before.model_copy(update={name: value for name, (_, value) in changed.items()})
-    return Reload(settings, changed, tuple(name for name in names if name not in AT_ONCE))
+    return Reload(settings, changed, tuple(name for name in names if name not in at_once))
