@@ -30,7 +30,7 @@ def read_call(
 ) -> Call:
     """The call of `lane` that arrived at `now` and has `left_s` until its deadline, if any.
 
-    Where a key comes twice, the last one counts. `peer` is the caller of one who gives no name.
+    Where a key comes twice, the last one counts. `peer`, a short key, is the caller of one who gives no name.
     """
     said = dict(metadata)
     return Call(
@@ -41,7 +41,7 @@ def read_call(
         accepts_degraded=said.get(ACCEPT_DEGRADED_KEY) != "false",
         conversation=key_of(said.get(CONVERSATION_KEY)),
         size_bytes=size_bytes,
-        caller=key_of(said.get(CALLER_KEY) or peer),
+        caller=key_of(said.get(CALLER_KEY)) or peer,
         is_retried=_previous_attempts(said) > 0,
     )
 

@@ -6,18 +6,19 @@ its calls finish first.
 
 import asyncio
 from collections.abc import Collection
-from typing import TypeAlias
 
 import grpc
 import structlog
 
+from tidegate.balancer.unary import UnaryMethod
 from tidegate.identity.calling import CallingTls
 from tidegate.identity.distrust import distrust
 from tidegate.identity.watched import LOOK_S
 
-Unary: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
-
 OPTIONS: tuple[tuple[str, int], ...] = (
+    # Only what is named here: filters for what nobody asks for would be a twentieth of what a call costs. Deadlines,
+    # cancellation and message sizes are not among them.
+    ("grpc.minimal_stack", 1),
     # Retrying is the pool's decision; hidden attempts below it would not be counted.
     ("grpc.enable_retries", 0),
     # An instance is reached directly, whatever proxy the environment names.
@@ -57,7 +58,7 @@ class Channels:
         self._renewing: asyncio.Task[None] | None = None
         self._distrusted: dict[str, str] = {}
         self._channels: dict[str, grpc.aio.Channel] = {}
-        self._unary: dict[tuple[str, str], Unary] = {}
+        self._unary: dict[str, dict[str, UnaryMethod]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     def to(self, address: str) -> grpc.aio.Channel:
@@ -67,17 +68,18 @@ class Channels:
             channel = self._channels[address] = open_channel(address, self._tls)
         return channel
 
-    def unary(self, address: str, path: str) -> Unary:
+    def unary(self, address: str, path: str) -> UnaryMethod:
         """The unary method of that path there, made once: to be asked for paths of the contract only."""
-        method = self._unary.get((address, path))
+        methods = self._unary.setdefault(address, {})
+        method = methods.get(path)
         if method is None:
-            method = self._unary[address, path] = self.to(address).unary_unary(path)
+            method = methods[path] = UnaryMethod(self.to(address), path)
         return method
 
     def retain(self, addresses: Collection[str]) -> None:
         """Close the channels to all other addresses, each after its last call."""
-        self._unary = {key: each for key, each in self._unary.items() if key[0] in addresses}
         for address in self._channels.keys() - addresses:
+            self._unary.pop(address, None)
             self._close_later(address)
 
     def start(self) -> None:

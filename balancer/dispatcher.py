@@ -175,13 +175,13 @@ class Dispatcher:
             self.on_cold()
         match verdict:
             case Send():
-                self._apply(())
+                self._follow()
                 return verdict
             case Shed():
                 raise ShedError(verdict)
             case Wait():
                 future = self._expect(call)
-                self._apply(())
+                self._follow()
                 if on_cold is None or not self._is_cold(call):
                     return await self._verdict(call, future)
                 return await self._verdict(call, future, on_cold(verdict.estimated_wait_s))
@@ -249,7 +249,7 @@ class Dispatcher:
         return verdicts
 
     def _apply(self, verdicts: Iterable[Verdict]) -> None:
-        """Hand out verdicts, report changes, arm the timer."""
+        """Hand out verdicts, and do what follows from them."""
         pending = list(verdicts)
         while pending:
             verdict = pending.pop(0)
@@ -262,6 +262,10 @@ class Dispatcher:
             elif isinstance(verdict, Send):
                 # Cancelled in this very turn, and its task has not run yet.
                 pending += self._finish(verdict, self.hang_up(verdict.call))
+        self._follow()
+
+    def _follow(self) -> None:
+        """Follow the pool: report its changes, note whether it is idle, arm the timer."""
         self._tell_changes()
         if self._pool.in_flight:
             self._idle.clear()

@@ -6,7 +6,7 @@ outcome. Knows no message class, and decides nothing about load.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -63,10 +63,11 @@ class Proxy(grpc.GenericRpcHandler):
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":
         """The handler for a method; None, which gRPC answers with UNIMPLEMENTED, if it isn't ours."""
         path = handler_call_details.method
+        known = self._handlers.get(path)
+        if known is not None:
+            return known
         lane = lane_of(path)
-        if lane is None:
-            return None
-        return self._handlers.get(path) or self._handler(path, lane)
+        return None if lane is None else self._handler(path, lane)
 
     def _handler(self, path: str, lane: Lane) -> "grpc.RpcMethodHandler[Any, Any]":
         forward = _Forward(path, lane, self._dispatcher, self._channels, self._meter, self._ids)
@@ -105,14 +106,14 @@ class _Forward:
         async def attempt(lease: Lease, call: Call, said: Metadata) -> Outcome | _Ending:
             nonlocal answer
             method = self.channels.unary(lease.send.address, self.path)
-            upstream = method(request, metadata=_told(lease, said), timeout=self._left_s(call))
-            try:
-                answer = await upstream
-            except grpc.aio.AioRpcError as error:
-                return self._ended(lease, error, Progress.NOTHING)
+            found = await method(request, _told(lease, said), self._left_s(call))
+            if found.message is None:
+                ended = _Ending(found.code, found.details, found.trailers)
+                return self._ended(lease, ended, Progress.NOTHING)
+            answer = found.message
             self.meter.answering(call, self.dispatcher.now_s())
-            await _pass_initial_metadata(upstream, context)
-            return self._finish(lease, await upstream.trailing_metadata(), context)
+            await _pass_initial_metadata(found.initial, context)
+            return self._finish(lease, found.trailers, context)
 
         await self._forward(context, len(request), attempt)
         return answer
@@ -216,30 +217,30 @@ class _Forward:
                     self.meter.answering(call, self.dispatcher.now_s())
                     on_first()
                     if not has_begun:
-                        await _pass_initial_metadata(upstream, context)
+                        await _pass_initial_metadata(await upstream.initial_metadata(), context)
                 await context.write(message)
         except grpc.aio.AioRpcError as error:
-            return self._ended(lease, error, progress)
-        return self._finish(lease, await upstream.trailing_metadata(), context)
+            trailers = tuple(error.trailing_metadata() or ())
+            ended = _Ending(error.code(), error.details() or "", trailers)
+            return self._ended(lease, ended, progress)
+        return self._finish(lease, tuple(await upstream.trailing_metadata()), context)
 
-    def _ended(
-        self, lease: Lease, error: grpc.aio.AioRpcError, progress: Progress
-    ) -> Outcome | _Ending:
+    def _ended(self, lease: Lease, ended: _Ending, progress: Progress) -> Outcome | _Ending:
         """Lost and refused sends go back to the pool as outcomes; all else ends the call."""
-        trailers = error.trailing_metadata() or ()
-        outcome = outcome_of(error.code(), trailers, progress)
+        outcome = outcome_of(ended.code, ended.trailers, progress)
         if outcome in (Outcome.LOST, Outcome.REFUSED):
             if outcome is Outcome.LOST:
-                self.channels.note_lost(lease.send.address, error.code(), error.details() or "")
+                self.channels.note_lost(lease.send.address, ended.code, ended.message)
             return outcome
         lease.end(outcome)
-        code, message = error.code(), error.details() or ""
+        code, message = ended.code, ended.message
         if outcome is Outcome.CUT:
             code = grpc.StatusCode.UNAVAILABLE
             message = f"{lease.send.instance_id} was lost in the middle of its answer: {message}"
-        return _Ending(code, message, (*forwarded_trailers(trailers), *_own_trailers(lease)))
+        trailers = (*forwarded_trailers(ended.trailers), *_own_trailers(lease))
+        return _Ending(code, message, trailers)
 
-    def _finish(self, lease: Lease, trailers: grpc.aio.Metadata, context: Context) -> Outcome:
+    def _finish(self, lease: Lease, trailers: Metadata, context: Context) -> Outcome:
         context.set_trailing_metadata((*forwarded_trailers(trailers), *_own_trailers(lease)))
         return answer_in(trailers)
 
@@ -258,9 +259,8 @@ def _told(lease: Lease, said: Metadata) -> Metadata:
 
 
 def _peer(context: Context) -> str:
-    """Who is at the other end: by certificate where there is one, else by host, whatever the port."""
-    identities = context.peer_identities()
-    return repr(sorted(identities)) if identities else context.peer().rpartition(":")[0]
+    """Who is at the other end: its host, whatever the port."""
+    return context.peer().rpartition(":")[0]
 
 
 def _own_trailers(lease: Lease) -> Metadata:
@@ -270,8 +270,8 @@ def _own_trailers(lease: Lease) -> Metadata:
     )
 
 
-async def _pass_initial_metadata(upstream: Any, context: Context) -> None:
-    metadata = forwarded(await upstream.initial_metadata())
+async def _pass_initial_metadata(said: Iterable[tuple[str, str | bytes]], context: Context) -> None:
+    metadata = forwarded(said)
     if metadata:
         await context.send_initial_metadata(metadata)
 

@@ -78,7 +78,6 @@ class _Stage:
 
     metadata: Metadata = field(repr=False)
     who: str
-    identities: Any
     deadline_s: float | None
     now_s: Callable[[], float]
     initial: Metadata = ()
@@ -94,9 +93,6 @@ class _Stage:
 
     def peer(self) -> str:
         return self.who
-
-    def peer_identities(self) -> Any:
-        return self.identities
 
     async def send_initial_metadata(self, metadata: Metadata) -> None:
         self.initial = metadata
@@ -168,13 +164,7 @@ class Sharing:
                 return await known.tell(context, (SHARED_KEY, CACHED))
             number = next(self._numbers)
             if self._coalescing.join(key, number):
-                stage = _Stage(
-                    said,
-                    context.peer(),
-                    context.peer_identities(),
-                    deadline_s,
-                    now_s,
-                )
+                stage = _Stage(said, context.peer(), deadline_s, now_s)
                 task = asyncio.ensure_future(self._run(key, unary, request, stage))
                 self._forwards[key] = _Forward(task)
             forward = self._forwards[key]

@@ -64,9 +64,10 @@ if TYPE_CHECKING:
 LISTENER_OPTIONS: tuple[tuple[str, int], ...] = (
     # Waiting happens in our lanes, where it is seen, and not in HTTP/2's.
     ("grpc.max_concurrent_streams", 10_000),
-    # Beyond these gRPC cancels calls that nobody has looked at; we refuse them, with a hint.
-    ("grpc.server.max_pending_requests", 100_000),
-    ("grpc.server.max_pending_requests_hard_limit", 100_000),
+    # Beyond these gRPC cancels calls that nobody has looked at. To refuse them with a hint takes half of what an answer takes: when even
+    # that is too much, all would stand in a queue of dead calls, which are taken up all the same. This one is about a second long.
+    ("grpc.server.max_pending_requests", 500),
+    ("grpc.server.max_pending_requests_hard_limit", 1_000),
     ("grpc.max_send_message_length", -1),
     # A system prompt of 2,000 characters makes up to 11 KB of metadata; gRPC's limit is 8.
     ("grpc.max_metadata_size", 64 * 1024),

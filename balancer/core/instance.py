@@ -173,15 +173,15 @@ class Instance:
 
     def adapt(self, lane: Lane, outcome: Outcome, ratio: float) -> Change | None:
         """Take in that a send took `ratio` times as long as usual; the change of limit that follows."""
-        slots, limit = self.slots[lane], self.limits[lane]
         if outcome not in (Outcome.FULL, Outcome.DEGRADED):
             return None
-        before, median = limit.allows(slots), limit.learn(ratio, slots)
-        after = limit.allows(slots)
-        if after == before:
+        slots, limit = self.slots[lane], self.limits[lane]
+        before = limit.allows(slots)
+        median = limit.learn(ratio, slots)
+        if median is None or (after := limit.allows(slots)) == before:
             return None
         self._measure()
-        reason = f"answers take {median or ratio:.1f} times as long as usual"
+        reason = f"answers take {median:.1f} times as long as usual"
         return Change(
             self.id, f"{lane.value} limit {before}", f"{lane.value} limit {after}", reason
         )

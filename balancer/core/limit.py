@@ -1,8 +1,8 @@
 """Decides how many of its slots an instance may use, by how long its answers take.
 
 Additive increase, multiplicative decrease: when half of the last 16 answers took more than twice as long
-as is usual in their lane, a tenth less; when not, one more. The slots that it registered are the upper bound:
-they are known, so nothing is probed. Knows nothing about what is usual.
+as is usual in their lane, a tenth less; when not, one more, or a twentieth of the slots where that is more. The slots
+that it registered are the upper bound: they are known, so nothing is probed. Knows nothing about what is usual.
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +11,8 @@ WINDOW = 16
 """Answers to judge by: with replies of very different length, fewer would often look slow by chance."""
 TOLERANCE = 2.0
 BACKOFF = 0.9
+STEP = 0.05
+"""Of the slots: with a thousand of them, one more at a time would take hours of usual answers, and a line in the log for each."""
 
 
 @dataclass(slots=True)
@@ -37,7 +39,7 @@ class Limit:
         if median > TOLERANCE:
             self.narrow(slots)
         else:
-            self.value = min(self.value, slots) + 1.0
+            self.value = min(self.value, slots) + max(slots * STEP, 1.0)
         return median
 
     def narrow(self, slots: int) -> None:

@@ -85,15 +85,16 @@ class Placement:
         """What the lane offers a newcomer that may go to `instance`, or has to wait."""
         lane = waiter.call.lane
         room, has_room = self._rooms[lane], instance is not None
+        depth, instances = len(room), len(self._roster.serving(lane))
         return Outlook(
-            instances=len(self._roster.serving(lane)),
+            instances=instances,
             has_room=has_room,
-            depth=len(room),
+            depth=depth,
             wait_s=0.0 if has_room else self._wait_s(lane, room.ahead_of(waiter), now),
             # Who has to wait is one of several, also when it is the only one so far.
-            needs_s=self.needs_s(lane, 0 if has_room else len(room) + 1, now),
+            needs_s=self.needs_s(lane, 0 if has_room else depth + 1, now),
             in_flight=self._flights.count(lane),
-            ready_s=self.ready_s(lane, now),
+            ready_s=None if instances else self.ready_s(lane, now),
             delay_s=delay_s,
         )
 
@@ -146,10 +147,10 @@ class Placement:
     def account(self, now: float) -> None:
         """Let time pass: for the floor, with what was in flight, and for the instances."""
         self._roster.settle(now)
-        chats, short = self._flights.count(Lane.CHAT), self._flights.count(Lane.DEGRADED)
-        self._short.advance(now, chats, short)
+        chats = self._flights.count(Lane.CHAT)
+        self._short.advance(now, chats, self._flights.count(Lane.DEGRADED))
         if self._rooms[Lane.CHAT]:
-            self._floor.advance(now, self._flights.count(Lane.CHAT), self._contending)
+            self._floor.advance(now, chats, self._contending)
         else:
             self._floor.advance(now, 0, 0)
 

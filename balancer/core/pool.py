@@ -16,7 +16,7 @@ from tidegate.balancer.core.admission import (
     refusal_while_cold,
 )
 from tidegate.balancer.core.advice import Advice
-from tidegate.balancer.core.call import Call, Lane, Outcome
+from tidegate.balancer.core.call import QUEUES, Call, Lane, Outcome
 from tidegate.balancer.core.change import FLEET, Change
 from tidegate.balancer.core.degrade import Degrading
 from tidegate.balancer.core.delay import Delay
@@ -30,6 +30,7 @@ from tidegate.balancer.core.retry import may_retry
 from tidegate.balancer.core.roster import Roster
 from tidegate.balancer.core.route import Random
 from tidegate.balancer.core.tally import Beside, Tally
+from tidegate.balancer.core.throttle import CHATS_END_S, Throttle
 from tidegate.balancer.core.verdict import Backlog, Reason, Send, Shed, Verdict, Wait
 
 
@@ -39,7 +40,7 @@ class Pool:
     def __init__(self, policy: Policy, rng: Random) -> None:
         self._policy = policy
         self._roster = Roster(policy)
-        self._rooms = {lane: WaitingRoom(policy.shares) for lane in Lane}
+        self._rooms = {lane: WaitingRoom(policy.shares) for lane in QUEUES}
         self._tallies = {lane: Tally() for lane in Lane}
         self._flights = Flights()
         self._placement = Placement(policy, self._roster, self._rooms, self._flights, rng)
@@ -49,6 +50,11 @@ class Pool:
         )
         self._lag = Lag()
         self._delay = Delay()
+        self._throttles = {
+            Lane.CHAT: Throttle(CHATS_END_S),
+            # The other half is left for the way back.
+            Lane.SENTIMENT: Throttle(policy.lanes[Lane.SENTIMENT].wait_s / 2.0),
+        }
         self._changes: list[Change] = []
         self._numbers = 0
         self._is_closed = False
@@ -96,9 +102,11 @@ class Pool:
 
     def next_tick_s(self, now: float) -> float | None:
         """When `tick` is due; None while time alone can change nothing."""
-        expiries = [room.next_expiry_s for room in self._rooms.values() if room]
+        if not self._is_anybody_waiting:
+            return None
+        expiries = [room.next_expiry_s for room in self._rooms.values()]
         due = [expiry_s for expiry_s in expiries if expiry_s is not None]
-        return min([*due, *self._placement.next_change_s(now)], default=None) if due else None
+        return min([*due, *self._placement.next_change_s(now)])
 
     # Events
 
@@ -114,6 +122,8 @@ class Pool:
         if expires_s <= now:
             return self._shed(call, expiry_reason(call.deadline_s, now), now)
         if call.lane is Lane.CHAT and self._lag.is_high:
+            return self._shed(call, Reason.OVERLOADED, now)
+        if self._throttles[call.lane].refuses(self._delay.value_s):
             return self._shed(call, Reason.OVERLOADED, now)
         room = self._rooms[call.lane]
         is_promised = self._advice.is_promised(call, now)
@@ -210,6 +220,10 @@ class Pool:
 
     # Decisions
 
+    @property
+    def _is_anybody_waiting(self) -> bool:
+        return any(self._rooms.values())
+
     def _retry(self, flight: Flight, now: float) -> list[Verdict]:
         """Let a lost call go to another instance once, or shed it."""
         call, lost_by = flight.send.call, flight.instance.id
@@ -272,6 +286,9 @@ class Pool:
 
     def _advance(self, now: float) -> list[Verdict]:
         """Answer whose time is up, then send who has room, lane by lane."""
+        if not self._is_anybody_waiting and not self._degrading.is_on:
+            # Whether a chat that comes has to wait too long is judged when it comes.
+            return []
         verdicts = self._expire(now)
         for lane, room in self._rooms.items():
             for waiter in room:

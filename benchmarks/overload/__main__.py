@@ -91,7 +91,7 @@ def _measure(
     if "surge" in parts:
         tell(f"the surge to {given.surge_peak:g} calls a second")
         course = surge.course(given.surge_peak, quick=given.quick)
-        found.add(surge.rows(course, scratch, given.surge_chart))
+        found.add(surge.rows(course, scratch, given.surge_chart, given.workers))
 
 
 def _absent(system: str, why: str) -> Row:
@@ -136,6 +136,13 @@ def _parser() -> argparse.ArgumentParser:
         default=1200.0,
         metavar="N",
         help="calls a second at the peak of the surge, six times the calm; default: %(default)g",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="balancers on one port in the surge; default: %(default)d",
     )
     parser.add_argument("--surge-chart", type=Path, metavar="FILE", help="draw the surge")
     parser.add_argument(

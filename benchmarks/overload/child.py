@@ -52,13 +52,19 @@ class Child:
             time.sleep(0.05)
 
     def cpu_s(self) -> float:
-        """Return how many seconds of a core it has used. Linux only; 0 elsewhere."""
-        try:
-            stat = Path(f"/proc/{self._process.pid}/stat").read_text("ascii")
-        except OSError:
-            return 0.0
-        user, system = stat.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        """Return how many seconds of a core it and its children have used. Linux only; 0 elsewhere."""
+        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        children = [int(each) for task in tasks for each in task.read_text("ascii").split()]
+        return sum(map(_cpu_s, (self._process.pid, *children)))
+
+
+def _cpu_s(pid: int) -> float:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii")
+    except OSError:
+        return 0.0
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:

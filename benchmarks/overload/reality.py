@@ -55,7 +55,8 @@ def engine_table(latency: Latency, label_tokens: int) -> dict[str, float]:
     """Return the simulator's time model that says the same as a latency of steps.
 
     A row more makes a step longer by `row_s`; a label more also by what it reads. `label_tokens` are
-    those that no cache holds.
+    those that no cache holds. A label is as long as the step that it joins, which is longer for it: for itself as for the
+    others, so that its reading is no work of its own. (On an instance without chats it is too short by that.)
     """
     token_s = latency.step_s + latency.row_s
     read_s = label_tokens * latency.prompt_token_s
@@ -65,7 +66,7 @@ def engine_table(latency: Latency, label_tokens: int) -> dict[str, float]:
         "prompt_token_s": latency.prompt_token_s,
         "reply_token_s": token_s,
         "chat_crowding": latency.row_s / token_s,
-        "sentiment_crowding": (read_s + latency.row_s) / (token_s + read_s),
+        "sentiment_crowding": (read_s + latency.row_s) / token_s,
     }
 
 
@@ -138,7 +139,7 @@ def _traffic(scenario: Scenario, chats_per_s: float, scale: Scale) -> list[dict[
             "name": callers.lane.value,
             "lane": callers.lane.value,
             "arrivals": {"pattern": "step", "steps": callers.rates},
-            "prompt_tokens": _LABEL_TOKENS if callers.lane is Lane.SENTIMENT else _CHAT_TOKENS,
+            "prompt_tokens": 0 if callers.lane is Lane.SENTIMENT else _CHAT_TOKENS,
             # As many steps follow the prompt's own.
             "reply_tokens": max(callers.reply_tokens - 1.0, 0.0),
             "deadline_s": callers.deadline_s,

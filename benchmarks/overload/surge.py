@@ -68,9 +68,10 @@ class _Seen:
         return [call for call in self.driven.calls if call.lane is lane]
 
 
-def rows(course: Course, scratch: Path, chart: Path | None) -> Iterator[Row]:
-    """Run it, draw it, and yield its rows."""
-    seen = _run(course, scratch)
+def rows(course: Course, scratch: Path, chart: Path | None, workers: int = 1) -> Iterator[Row]:
+    """Run it, draw it, and yield its rows. `workers` balancers share the port."""
+    seen = _run(course, scratch, workers)
+    name = f"surge-{course.peak:g}" + (f"-{workers}-workers" if workers > 1 else "")
     calls = seen.driven.calls
     peak = [call for call in calls if 0 <= call.at_s - course.calm_s < course.peak_s]
     cores = ", ".join(f"{name} {cores:.0%}" for name, cores in seen.cores.items())
@@ -81,7 +82,7 @@ def rows(course: Course, scratch: Path, chart: Path | None) -> Iterator[Row]:
         seen.driven.complaint,
     )
     yield held(
-        f"surge-{course.peak:g}-p95",
+        f"{name}-p95",
         f"{course.calm:g} to {course.peak:g} to {course.calm:g} calls a second, P95 of all answers",
         _p95(_times(calls)),
         Sense.AT_MOST,
@@ -90,14 +91,20 @@ def rows(course: Course, scratch: Path, chart: Path | None) -> Iterator[Row]:
         "; ".join(filter(None, notes)),
     )
     labels = seen.calls(Lane.SENTIMENT)
+    shed = [call.took_s for call in labels if call.end is End.SHED]
+    told = (
+        f"; half of the labels shed were told within {percentile(shed, 0.5):.2f} s" if shed else ""
+    )
+    answered = _times(labels)
+    median = f"; a label's p50 {percentile(answered, 0.5):.2f} s" if answered else ""
     yield held(
-        f"surge-{course.peak:g}-labels",
+        f"{name}-labels",
         "labels that were not answered in full",
         float(sum(call.end is not End.FULL for call in labels)),
         Sense.AT_MOST,
         0,
         "labels",
-        f"labels: {_ends(labels)}; chats: {_ends(seen.calls(Lane.CHAT))}",
+        f"labels: {_ends(labels)}; chats: {_ends(seen.calls(Lane.CHAT))}{median}{told}",
     )
     if chart is not None:
         _draw(calls, course, chart)
@@ -116,7 +123,7 @@ def _p95(values: list[float]) -> float:
     return percentile(values, 0.95) if values else math.nan
 
 
-def _run(course: Course, scratch: Path) -> _Seen:
+def _run(course: Course, scratch: Path, workers: int) -> _Seen:
     with ExitStack() as stack:
         ports = [free_port() for _ in range(_INSTANCES)]
         instances = []
@@ -129,14 +136,12 @@ def _run(course: Course, scratch: Path) -> _Seen:
         front = free_port()
         options = ["--port", str(front), "--slow-start-s", "0", "--log-format", "json"]
         options += ["--instances", ",".join(f"127.0.0.1:{port}" for port in ports)]
-        balancer = stack.enter_context(
-            Child(
-                "the balancer",
-                [sys.executable, "-m", "tidegate.balancer", *options],
-                scratch / "surge-balancer.log",
-            )
-        )
-        balancer.wait_until(lambda: listens(front))
+        options += ["--workers", str(workers)]
+        log = scratch / f"surge-balancer-{front}.log"
+        command = [sys.executable, "-m", "tidegate.balancer", *options]
+        balancer = stack.enter_context(Child("the balancer", command, log))
+        says = b"workers listen" if workers > 1 else b"balancer listens"
+        balancer.wait_until(lambda: says in log.read_bytes())
         children = {"the balancer": [balancer], "the instances": instances}
         before_s = {name: _cpu_s(those) for name, those in children.items()}
         load = Load(

@@ -169,10 +169,11 @@ def test_the_simulator_is_told_the_time_of_the_instances_steps(chats: int) -> No
 
     step_s = latency.of(Batch((), rows))
     assert engine.reply_token_s * engine.slowdown(0, chats) == pytest.approx(step_s)
-    # What a label costs those beside it, over the time that it takes itself.
-    label_s = engine.work(CoreLane.SENTIMENT, 80, 0).total_s
-    costs_s = label_s * engine.sentiment_crowding
-    assert costs_s == pytest.approx(latency.of(Batch((), (*rows, label))) - step_s)
+    # A label is as long as its step, which is as much longer for those beside it.
+    label_s = latency.of(Batch((), (*rows, label)))
+    slowdown = engine.slowdown(1, chats)
+    assert engine.work(CoreLane.SENTIMENT, 0, 0).total_s * slowdown == pytest.approx(label_s)
+    assert engine.reply_token_s * slowdown == pytest.approx(label_s)
 
 
 def test_a_figure_near_reality_is_met_and_one_far_off_is_not() -> None:

@@ -29,6 +29,10 @@ def test_it_narrows_by_a_tenth_and_widens_by_one_within_its_slots(windows, allow
     assert after(*windows) == allowed
 
 
+def test_many_slots_are_back_after_twenty_usual_windows():
+    assert after(*[9.0] * 10, *[1.0] * 20, slots=1000)[9::20] == [348, 1000]
+
+
 def test_a_few_long_answers_among_usual_ones_change_nothing():
     it = Limit()
     for ratio in [9.0] * (WINDOW // 2) + [1.0] * (WINDOW // 2):

@@ -576,6 +576,18 @@ def test_a_label_that_the_balancer_alone_would_make_too_late_is_refused_with_a_h
     assert isinstance(story.offer(SENTIMENT), Send)
 
 
+def test_a_queue_before_the_balancer_sheds_chats_first_and_labels_by_and_by():
+    story = Story(hot("a", sentiment=4))
+    for _ in range(3):
+        story.pool.note_delay(0.55, story.now)
+        story.now += 1.0
+    labels = [isinstance(story.offer(SENTIMENT), Shed) for _ in range(4)]
+    assert labels == [False, True, False, True]
+    assert story.offer(CHAT).reason is Reason.OVERLOADED
+    story.pool.note_delay(0.0, story.now)
+    assert isinstance(story.offer(CHAT), Send)
+
+
 def test_an_instance_that_is_slower_than_its_lane_gets_fewer_calls():
     story = Story(hot("a", chat=4), hot("b", Role.SENTIMENT))
     for _ in range(64):
