@@ -9,12 +9,15 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 from uuid import uuid4
 
 import pytest
-from support.identities import Pair
+
+if TYPE_CHECKING:
+    # The simulated fleet's tests run without the library that makes certificates.
+    from support.identities import Pair
 
 # Straight to the agent, whatever proxies the environment names.
 _OPENER = build_opener(ProxyHandler({}))
@@ -149,7 +152,7 @@ class GuardedConsulAgent(ConsulAgent):
     `shows` is its certificate; its settings go to `folder`.
     """
 
-    def __init__(self, binary: str, shows: Pair, folder: Path) -> None:
+    def __init__(self, binary: str, shows: "Pair", folder: Path) -> None:
         super().__init__(binary)
         self.management = str(uuid4())
         self._names = ("https", "server", "serf-lan", "serf-wan")
