@@ -38,7 +38,7 @@ async def test_a_balancer_that_is_cut_off_from_consul_goes_on_and_starts_nothing
 ):
     # Instances reach Consul by the cable that is whole, and Consul them.
     place = f"--host 0.0.0.0 --advertise-host {island.here} --consul {consul_there.url_at(island.other)}"
-    server = f"{sleeper(tmp_path)} {place}"
+    server = f"{sleeper(tmp_path)} {place} --anonymous true"
     async with heated(consul_there, tmp_path, server=server, scale={"minimum": 1}) as it:
         await leads(it)
         await eventually(lambda: len(hot_ones(it)) == 1, 40)

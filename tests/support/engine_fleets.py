@@ -47,7 +47,7 @@ async def fleet_on(
     table = {
         **engine,
         "weights": str(folder),
-        "server": f"--model simulated:/weights/latency.toml {SLOTS} {server}",
+        "server": f"--model simulated:/weights/latency.toml --anonymous true {SLOTS} {server}",
     }
     async with front(
         wall=wall,
