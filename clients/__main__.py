@@ -93,6 +93,7 @@ def main() -> None:
             app()
         except SystemExit as ending:
             exit_code = ending.code
+        tracing.send_the_rest()
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()

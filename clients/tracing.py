@@ -67,7 +67,7 @@ def _note(span: Span, error: str) -> None:
 def export_to(endpoint: str, version: str) -> None:
     """Have this process send its traces to an OpenTelemetry collector, like http://127.0.0.1:4317.
 
-    What is left is sent when the process ends. Raises TracingMissingError.
+    `send_the_rest` sends what is left at its end. Raises TracingMissingError.
     """
     try:
         from opentelemetry import trace
@@ -81,3 +81,15 @@ def export_to(endpoint: str, version: str) -> None:
     provider = TracerProvider(resource=named)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint, timeout=3.0)))
     trace.set_tracer_provider(provider)
+
+
+def send_the_rest() -> None:
+    """Send what `export_to` would still send, which takes some seconds where the collector is away."""
+    if TRACES not in sys.modules:
+        return
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        provider.shutdown()
