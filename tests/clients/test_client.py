@@ -106,7 +106,7 @@ async def test_every_item_gets_its_own_outcome_in_its_turn(
     client: Client, service: Service
 ) -> None:
     service.refusals.append(shed(5))
-    texts = ["slow", "太差了", "bad", "\udce4", "slow"]
+    texts = ["slow", "太差了", "bad", "\udce4", "slower"]
     outcomes = await asyncio.to_thread(list, client.classify_many(texts))
     assert [outcome.text for outcome in outcomes] == texts
     assert isinstance(outcomes[2].outcome, InvalidInput)

@@ -104,7 +104,7 @@ def ended(is_degraded: bool = False) -> chat_pb2.ReplyEnd:
 class Service(SentimentServicer, ChatServicer, FleetServicer):
     """Answers well, unless `refusals` holds a status for the next call.
 
-    A classified text "bad" is refused, and "slow" takes a while, on a slow machine longer: until another
+    A classified text "bad" is refused, and one that begins with "slow" takes a while, on a slow machine longer: until another
     call has been under way beside it (2 s at most). A text "hang" is answered by
     its first message and then by nothing until the caller goes, which sets `cancelled`.
     """
@@ -162,7 +162,7 @@ class Service(SentimentServicer, ChatServicer, FleetServicer):
             await self._hang()
         if request.text == "bad":
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "text: is bad")
-        if request.text == "slow":
+        if request.text.startswith("slow"):
             await asyncio.sleep(0.2)
             for _ in range(40):
                 if self.most_under_way > 1:
