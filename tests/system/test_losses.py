@@ -197,6 +197,8 @@ async def under_load(shop: Shop, story) -> Load:
     return load
 
 
+# Four fifths are of what was full load in the first five seconds: a machine that others slow down later is given more than that.
+@pytest.mark.flaky(reruns=2)
 async def test_no_sentiment_fails_when_any_instance_any_balancer_or_consul_is_lost(
     own_consul: ConsulAgent, tmp_path: Path
 ):
