@@ -21,9 +21,11 @@ pytestmark = [pytest.mark.consul, pytest.mark.timeout(300)]
 
 # A label is one step, a reply ten; what a step costs does not hang on how many are in it.
 STEP_S, REPLY_TOKENS = 0.1, 10
-INSTANCES, SENTIMENT_SLOTS, CHAT_SLOTS = 5, 1, 1
+INSTANCES, SENTIMENT_SLOTS, CHAT_SLOTS = 8, 1, 1
+KILLED = 4
 LOAD, FULL_S = 0.8, 5.0
-"""The share of full load, which is measured first, for so long. Four of five carry it."""
+"""The share of full load, which is measured first, for so long. Seven of eight carry it with a little to spare; of five, the four that
+are left would have exactly what they can do, and a label or two of 1,600 waited too long."""
 REST_S = 3.0
 """From one loss to the next: what waited meanwhile is answered."""
 AWAY_S = float(os.environ.get("TIDEGATE_TEST_CONSUL_AWAY_S", "16"))
@@ -197,8 +199,6 @@ async def under_load(shop: Shop, story) -> Load:
     return load
 
 
-# Four fifths are of what was full load in the first five seconds: a machine that others slow down later is given more than that.
-@pytest.mark.flaky(reruns=2)
 async def test_no_sentiment_fails_when_any_instance_any_balancer_or_consul_is_lost(
     own_consul: ConsulAgent, tmp_path: Path
 ):
@@ -206,7 +206,7 @@ async def test_no_sentiment_fails_when_any_instance_any_balancer_or_consul_is_lo
     with shop(tmp_path, own_consul) as it:
 
         async def instances_are_killed() -> None:
-            for victim in pids(tmp_path):
+            for victim in pids(tmp_path)[:KILLED]:
                 os.kill(victim, signal.SIGKILL)
                 await it.until_all_are_hot()
                 await asyncio.sleep(REST_S)
