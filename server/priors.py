@@ -6,13 +6,13 @@ start reads it. Knows nothing of profiles; whoever asks says what the answer dep
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
+
+from tidegate.server.engine.whole_file import write_whole
 
 # Of all models and all versions of profiles together; the oldest are forgotten first.
 _MOST = 256
@@ -50,11 +50,6 @@ class Priors:
             return
         latest = dict(list(priors.items())[-_MOST:])
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            # Renamed when complete: another server may read it at any moment.
-            handle, name = tempfile.mkstemp(dir=self._file.parent, prefix=".priors-")
-            with os.fdopen(handle, "w", encoding="utf-8") as opened:
-                json.dump(latest, opened)
-            os.replace(name, self._file)
+            write_whole(self._file, json.dumps(latest).encode())
         except OSError as error:
             log.warning("the priors can't be kept", file=str(self._file), error=str(error))

@@ -6,8 +6,6 @@ them. Knows nothing of profiles or slots; whoever asks says which model it is.
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -16,6 +14,8 @@ import structlog
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+
+from tidegate.server.engine.whole_file import write_whole
 
 # Of each layer, keys and values of shape [kv_heads, length, head_dim].
 Kept: TypeAlias = list[tuple[torch.Tensor, torch.Tensor]]
@@ -57,13 +57,8 @@ class PrefixFiles:
         tensors |= {f"values.{i}": values for i, (_, values) in enumerate(kept)}
         content = save(tensors)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
             self._make_room(len(content))
-            # Renamed when complete: another server may read it at any moment.
-            handle, name = tempfile.mkstemp(dir=self._folder, prefix=".unfinished-")
-            with os.fdopen(handle, "wb") as opened:
-                opened.write(content)
-            os.replace(name, self._file(tokens))
+            write_whole(self._file(tokens), content)
         except OSError as error:
             log.warning("a prefix can't be kept", folder=str(self._folder), error=str(error))
 

@@ -36,6 +36,19 @@ GREEDY = Sampling(temperature=0, repetition_penalty=1.0, max_tokens=24)
 PROMPTS = [[(k * i * i + 3 * k) % 250 for i in range(5 + 9 * k)] for k in range(1, 9)]
 
 
+def loaded(folder: Path, slots: int) -> Engine:
+    """The engine of a folder, which is its cache as well; not started, not packed."""
+    return load_engine(
+        str(folder),
+        cache_dir=folder,
+        slots=slots,
+        reserved=0,
+        context_tokens=256,
+        threads=0,
+        progress=lambda stage, done, total: None,
+    )
+
+
 async def collect(events: AsyncIterator[Delta | Finish]) -> tuple[str, Finish]:
     text = ""
     async for event in events:
@@ -73,15 +86,7 @@ async def test_a_checkpoint_of_sixteen_bits_writes_what_generate_does_before_and
 ) -> None:
     model = make_model("qwen2", tmp_path)
     store_in_sixteen_bits(model, tmp_path)
-    engine = load_engine(
-        str(tmp_path),
-        cache_dir=tmp_path,
-        slots=8,
-        reserved=0,
-        context_tokens=256,
-        threads=0,
-        progress=lambda stage, done, total: None,
-    )
+    engine = loaded(tmp_path, slots=8)
     engine.start()
     wanted = [generated(model, prompt, engine) for prompt in PROMPTS]
     try:
@@ -102,15 +107,7 @@ async def test_a_kept_beginning_is_read_by_the_next_start_and_answers_the_same(
     beginning, prompt = tuple(PROMPTS[0][:12]), Prompt(tuple(PROMPTS[0]))
     answers, computed = [], []
     for _ in range(2):
-        engine = load_engine(
-            str(tmp_path),
-            cache_dir=tmp_path,
-            slots=2,
-            reserved=0,
-            context_tokens=256,
-            threads=0,
-            progress=lambda stage, done, total: None,
-        )
+        engine = loaded(tmp_path, slots=2)
         engine.start()
         try:
             await engine.remember(beginning)
