@@ -17,7 +17,6 @@ from tidegate.server.engine.prefixes import Prefix, Prefixes
 from tidegate.server.engine.sequence import Held, Judge, Keep, Label, Sequence, Write
 from tidegate.server.engine.slots import Place, Slots
 
-
 FIRST_COME = 0.25
 """Part of what a step may read that is for the label that came first, however long it is."""
 

@@ -84,7 +84,7 @@ def test_a_short_label_goes_before_long_ones_that_came_earlier() -> None:
 
     batch = machine.schedule()
 
-    read = {s.id: len(row.tokens) for s, row in zip(machine.planned(batch), batch.rows)}
+    read = {s.id: len(row.tokens) for s, row in zip(machine.planned(batch), batch.rows, strict=True)}
     # A quarter of the 64 is for the one that came first.
     assert read == {1: 16, 3: 20, 2: 28}
 
@@ -96,7 +96,7 @@ def test_the_label_that_came_first_ends_however_many_short_ones_come() -> None:
         for number in range(4):
             machine.add(sequence(100 * step + number + 1, LABEL, length=40))
         batch = machine.schedule()
-        for each, row in zip(machine.planned(batch), batch.rows):
+        for each, row in zip(machine.planned(batch), batch.rows, strict=True):
             each.computed += len(row.tokens)
             if not each.pending:
                 machine.remove(each)
