@@ -46,7 +46,11 @@ class MetricsPort:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         context = None if tls is None else tls.context()
-        served = type("_Served", (_Server,), {"address_family": family, "context": context, "patience_s": patience_s})
+        served = type(
+            "_Served",
+            (_Server,),
+            {"address_family": family, "context": context, "patience_s": patience_s},
+        )
         self._server = served(where[:2], _Handler)
         self._server.set_app(program if allows is None else _behind(program, allows))
         self.port = int(self._server.server_port)

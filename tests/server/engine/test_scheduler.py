@@ -84,7 +84,9 @@ def test_a_short_label_goes_before_long_ones_that_came_earlier() -> None:
 
     batch = machine.schedule()
 
-    read = {s.id: len(row.tokens) for s, row in zip(machine.planned(batch), batch.rows, strict=True)}
+    read = {
+        s.id: len(row.tokens) for s, row in zip(machine.planned(batch), batch.rows, strict=True)
+    }
     # A quarter of the 64 is for the one that came first.
     assert read == {1: 16, 3: 20, 2: 28}
 
