@@ -41,6 +41,7 @@ from tidegate.balancer.scale_settings import ScaleSettings
 from tidegate.identity.exposure import is_loopback, lets_anonymous_in
 from tidegate.identity.problem import IdentityError
 from tidegate.identity.tokens import NAME
+from tidegate.limits.settings import LimitSettings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -263,6 +264,9 @@ class BalancerSettings(BaseSettings):
         ge=0,
         le=1,
         description="Share of calls (0 to 1) that are traced; where a caller traces, its own decision counts.",
+    )
+    limits: LimitSettings = Field(
+        default_factory=LimitSettings, description="What one who calls may take."
     )
     launcher: Literal["off", "process", "docker", "swarm", "kubernetes"] = Field(
         "off",

@@ -163,6 +163,8 @@ class _Forward:
             return ending
 
         try:
+            # A slot is for one who has something to say.
+            await tape.message(0)
             await self._forward(context, 0, attempt)
         finally:
             tape.close()

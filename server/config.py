@@ -20,6 +20,7 @@ from pydantic_settings import (
 
 from tidegate.identity.exposure import is_loopback, lets_anonymous_in
 from tidegate.identity.problem import IdentityError
+from tidegate.limits.settings import InstanceLimitSettings
 from tidegate.server.affinity import parse_cpus
 
 if sys.version_info >= (3, 11):
@@ -35,7 +36,12 @@ class ServerSettings(BaseSettings):
     """Settings of `tidegate-server`, in the order in which `--help` tells them."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix=_PREFIX, cli_kebab_case=True, allow_inf_nan=False
+        frozen=True,
+        extra="forbid",
+        env_prefix=_PREFIX,
+        env_nested_delimiter="__",
+        cli_kebab_case=True,
+        allow_inf_nan=False,
     )
 
     config: Path | None = Field(
@@ -227,6 +233,9 @@ class ServerSettings(BaseSettings):
         le=1,
         description="Share of calls (0 to 1) that are traced; where a caller or a balancer traces, its own decision counts.",
     )
+    limits: InstanceLimitSettings = Field(
+        default_factory=InstanceLimitSettings, description="What one who calls may take."
+    )
     log_format: Literal["console", "json"] = Field(
         "console", description="How log lines look on stderr: console or json."
     )
@@ -382,7 +391,7 @@ def read_settings(arguments: Sequence[str]) -> ServerSettings:
 
 def _refuse_unknown_variables() -> None:
     for variable in sorted(os.environ):
-        name = variable.upper().removeprefix(_PREFIX)
+        name = variable.upper().removeprefix(_PREFIX).partition("__")[0]
         if variable.upper().startswith(_PREFIX) and name.lower() not in ServerSettings.model_fields:
             known = ", ".join(f"{_PREFIX}{field.upper()}" for field in ServerSettings.model_fields)
             raise SettingsError(f"unknown variable {variable}; known are {known}")

@@ -91,6 +91,10 @@ class Pool:
         """How many wait in `lane`, how long one more would, and how many instances serve it."""
         return self._placement.backlog(lane, now)
 
+    def is_awaited(self, lane: Lane) -> bool:
+        """Whether anybody waits for a slot of `lane`."""
+        return len(self._rooms[lane]) > 0
+
     def is_cold(self, lane: Lane) -> bool:
         """Whether no hot instance serves `lane`."""
         return not self._roster.serving(lane)
