@@ -13,20 +13,15 @@ from typing import Any
 
 import grpc
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from tidegate.operating.spans import provider_to
 from tidegate.server.engine.call import Times
 from tidegate.server.engine.sequence import Usage
 from tidegate.server.lane import Lane
 
-EXPORT_LIMIT_S = 3.0
-"""For a collector that doesn't answer; what it missed is lost, and no call waits for it."""
 _OPERATIONS = {
     f"/{Lane.SENTIMENT.service}/": "classify",
     f"/{Lane.CHAT.service}/": "chat",
@@ -61,19 +56,12 @@ class Traces:
         self, endpoint: str, share: float, *, version: str, instance: str, model: str
     ) -> None:
         self._model = model
-        self._provider = TracerProvider(
-            sampler=ParentBased(TraceIdRatioBased(share)),
-            resource=Resource.create(
-                {
-                    "service.name": "tidegate-server",
-                    "service.version": version,
-                    "service.instance.id": instance,
-                }
-            ),
-            shutdown_on_exit=False,
-        )
-        exporter = OTLPSpanExporter(endpoint, timeout=EXPORT_LIMIT_S)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        facts = {
+            "service.name": "tidegate-server",
+            "service.version": version,
+            "service.instance.id": instance,
+        }
+        self._provider = provider_to(endpoint, facts, ParentBased(TraceIdRatioBased(share)))
         self._tracer = self._provider.get_tracer("tidegate.server", version)
 
     async def stop(self) -> None:
