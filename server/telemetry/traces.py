@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -19,7 +19,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from tidegate.operating.spans import provider_to
 from tidegate.server.engine.call import Times
-from tidegate.server.engine.sequence import Usage
+from tidegate.server.engine.sequence import Ending, Usage
 from tidegate.server.lane import Lane
 
 _OPERATIONS = {
@@ -44,6 +44,7 @@ class _Traced:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    endings: list[str] = field(default_factory=list)
 
 
 _current: ContextVar[_Traced | None] = ContextVar("traced", default=None)
@@ -79,7 +80,7 @@ class Traces:
             return ""
         return f"{traced.span.get_span_context().trace_id:032x}"
 
-    def sequence_ended(self, times: Times, usage: Usage) -> None:
+    def sequence_ended(self, times: Times, usage: Usage, ending: Ending | None) -> None:
         """Hear of a sequence that the engine is done with, in the task of its call."""
         traced = _current.get()
         if traced is None or not traced.span.is_recording():
@@ -94,6 +95,9 @@ class Traces:
                 "gen_ai.usage.output_tokens": traced.completion_tokens,
             }
         )
+        if ending is not None:
+            traced.endings.append(ending.value)
+            traced.span.set_attribute("gen_ai.response.finish_reasons", traced.endings)
         if times.first_token_s is not None:
             waited_s = times.first_token_s - times.entered_s
             traced.span.set_attribute("gen_ai.response.time_to_first_chunk", waited_s)
