@@ -34,6 +34,7 @@ const zh = {
   chartSummary: "{title}：{values}",
   QUEUE_FULL: "现在人太多，队已排满。", WAIT_TOO_LONG: "现在人太多，要等太久。", DEADLINE_UNREACHABLE: "现在人太多，时限内答不完。",
   DEGRADED_ONLY: "现在只有简短回答。", OVERLOADED: "均衡器忙不过来。", QUEUE_TIMEOUT: "等到了通道的时限，还没轮到。",
+  STALLED: "很久没有新内容，这条流结束了。", TOO_MANY_WATCH: "正在查看状态的人太多。",
   NO_INSTANCE: "没有就绪的实例。", WARMING_UP: "实例正在预热，时限内赶不上。", INSTANCE_LOST: "回答的实例离开了。", DRAINING: "服务正在停止。", EXPIRED: "时限到了，还没轮到。",
   late: "时限内没有答完。", invalid: "这段话不被接受。", overloaded: "现在人太多。", unavailable: "服务暂时不可用。", away: "服务不在。", refused: "网页服务拒绝了这次调用。", failedKind: "服务出错了。",
 };
@@ -72,6 +73,7 @@ const en = {
   chartSummary: "{title}: {values}",
   QUEUE_FULL: "Too many are here: the queue is full.", WAIT_TOO_LONG: "Too many are here: the wait would be too long.", DEADLINE_UNREACHABLE: "Too many are here: it would not be answered in time.",
   DEGRADED_ONLY: "Only short answers are given right now.", OVERLOADED: "The balancer can't keep up.", QUEUE_TIMEOUT: "It waited as long as a call may, and its turn did not come.",
+  STALLED: "Nothing came for long, and the stream has ended.", TOO_MANY_WATCH: "Too many watch already.",
   NO_INSTANCE: "No instance is ready.", WARMING_UP: "An instance is warming up, and too late for this call.", INSTANCE_LOST: "The instance that was answering is gone.", DRAINING: "The service is stopping.", EXPIRED: "Its time ran out before its turn came.",
   late: "It was not answered in time.", invalid: "This text was not accepted.", overloaded: "Too many are here right now.", unavailable: "The service is not available.", away: "The service is away.", refused: "The page's server refused the call.", failedKind: "The service failed.",
 };
