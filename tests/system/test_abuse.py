@@ -1,0 +1,134 @@
+"""Who means harm changes nothing for others: real processes are attacked while others have their labels made."""
+
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import pytest
+from support.identities import Authority
+from support.others import Others, Waits
+from support.town import Town, Vitals, at_peace, attacked, town
+
+pytestmark = pytest.mark.timeout(300)
+
+PATIENT = "TIDEGATE_TEST_PATIENT" in os.environ
+BEFORE_S = DURING_S = 8.0
+WARMING_S = 2.0
+SLOWER, LARGER = 1.5, 1.1
+"""What others may wait and processes may hold during an attack, against before it."""
+AGAIN_S = 30.0
+"""In which everything is as it was: a stalled call may live for 15 s."""
+MOST_LINES = 40
+LOOK_S = 0.2
+
+FAMILIES = {
+    "half open": ("half-open-few", "half-open-many", "half-messages"),
+    "silent": ("silent",),
+    "slow": ("no-window", "no-reading", "drips"),
+    "floods": ("large-headers", "endless-headers", "resets", "pings"),
+    "other tongues": ("noise", "loris", "crowd"),
+    "greedy": ("greedy",),
+}
+"""Those of a kind come together; with TIDEGATE_TEST_PATIENT each comes alone."""
+STORIES = [(each,) for family in FAMILIES.values() for each in family] if PATIENT else [*FAMILIES.values()]
+
+
+@dataclass
+class Besieged:
+    """A town, and how it was before anybody attacked it."""
+
+    town: Town
+    port: int
+    credentials: grpc.ChannelCredentials | None = None
+    before: Waits | None = None
+    vitals: dict[str, Vitals] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+
+    async def look_before(self, others: Others) -> Waits:
+        if self.before is None:
+            await others.for_s(WARMING_S)
+            self.before = await others.for_s(BEFORE_S)
+            self.vitals, self.calls = self.town.vitals(), await self.town.calls_open()
+        return self.before
+
+    async def harmed_by(self, names: Sequence[str]) -> list[str]:
+        """Attack, and say what is wrong: nothing, if all is well."""
+        async with Others(self.port, self.credentials) as others:
+            before = await self.look_before(others)
+            lines = {name: len(text.splitlines()) for name, text in self.town.logged().items()}
+            async with largest(self.town) as seen:
+                during = await others.meanwhile(self._attack(names))
+            print(f"\n{', '.join(names)}\n  before: {before}\n  during: {during}")  # noqa: T201
+            wrong = [f"{len(during.failures)} of others failed: {sorted(set(during.failures))[:3]}"]
+            if not during.failures:
+                wrong.clear()
+            if during.p99_s > before.p99_s * SLOWER:
+                wrong.append(f"others' p99 went from {before.p99_s:.3f} to {during.p99_s:.3f} s")
+            for name, was in self.vitals.items():
+                print(f"  {name}: {was} -> {seen[name]}")  # noqa: T201
+                if seen[name].resident_kb > was.resident_kb * LARGER:
+                    wrong.append(
+                        f"{name} grew from {was.resident_kb} to {seen[name].resident_kb} KB"
+                    )
+            for name, text in self.town.logged().items():
+                new = text.splitlines()[lines[name] :]
+                if "Traceback" in text or len(new) > MOST_LINES or not is_readable(text):
+                    wrong.append(f"{name} logged {len(new)} lines: {new[:20]}")
+            wrong += [f"{name} fell" for name in self.town.fallen()]
+        try:
+            await at_peace(self.town, self.vitals, self.calls, AGAIN_S)
+        except AssertionError as error:
+            wrong.append(str(error))
+        return wrong
+
+    async def _attack(self, names: Sequence[str]) -> None:
+        async with attacked(names, self.town.aim) as deeds:
+            await asyncio.sleep(DURING_S)
+        print(f"\n  {deeds}")  # noqa: T201
+        assert all(deeds[name] for name in names)
+
+
+def is_readable(text: str) -> bool:
+    """Whether nothing in it moves a cursor or stands for bytes that were no text."""
+    return all(letter.isprintable() or letter == "\n" for letter in text) and "\ufffd" not in text
+
+
+@asynccontextmanager
+async def largest(it: Town):
+    """The most memory that each process has in the course of a block."""
+    seen = it.vitals()
+
+    async def look() -> None:
+        while True:
+            for name, now in it.vitals().items():
+                if now.resident_kb > seen[name].resident_kb:
+                    seen[name] = now
+            await asyncio.sleep(LOOK_S)
+
+    looking = asyncio.ensure_future(look())
+    try:
+        yield seen
+    finally:
+        looking.cancel()
+
+
+@pytest.fixture(scope="module")
+def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
+    with town(tmp_path_factory.mktemp("town")) as it:
+        yield Besieged(it, it.aim.front)
+
+
+@pytest.mark.parametrize("names", STORIES, ids=", ".join)
+async def test_who_means_harm_changes_nothing_for_others(besieged: Besieged, names: Sequence[str]):
+    assert await besieged.harmed_by(names) == []
+
+
+async def test_handshakes_that_never_end_keep_nobody_out(tmp_path: Path):
+    pair = Authority(tmp_path / "ca").issue("127.0.0.1")
+    with town(tmp_path, tls=pair) as it:
+        credentials = grpc.ssl_channel_credentials(pair.ca.read_bytes())
+        assert await Besieged(it, it.aim.tls, credentials).harmed_by(["handshakes"]) == []
