@@ -116,7 +116,9 @@ def garbled(kind: Descriptor, seed: str) -> bytes:
             length = chance.choice((2**31 - 1, 2**32, 2**63 - 1, 2**64 - 1, 10_000))
             return whole + _tag(_any_field(kind, chance), 2) + _varint(length) + b"x" * 30
         case 8:
-            wrong = chance.choice((b"\xff", b"\xed\xa0\x80", b"a\xc3", b"\xc0\x80", b"\xf4\x90\x80\x80"))
+            wrong = chance.choice(
+                (b"\xff", b"\xed\xa0\x80", b"a\xc3", b"\xc0\x80", b"\xf4\x90\x80\x80")
+            )
             return whole + _tag(_any_field(kind, chance), 2) + _varint(len(wrong)) + wrong
         case _:
             return whole * chance.randrange(2, 30) + _tag(chance.randrange(1, 2**29), 0) + b"\x01"

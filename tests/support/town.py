@@ -73,6 +73,7 @@ class Town:
             stub = fleet_pb2_grpc.FleetStub(channel)
             return await stub.GetStatus(fleet_pb2.GetStatusRequest(), timeout=10)
 
+
 # A connection of its own each time, as a newcomer has it.
 _OWN = [("grpc.use_local_subchannel_pool", 1)]
 
@@ -117,7 +118,12 @@ def town(folder: Path, latency: str = LATENCY, tls: Pair | None = None) -> Itera
         f"--slow-start-s 0 --metrics-listen {at['front_metrics']} --admin-listen {at['front_admin']}",
         "web": f"tidegate web --address {at['front']} --port {ports.web}",
     }
-    ready = {"server": " hot ", "other server": " hot ", "balancer": "balancer listens", "web": "http"}
+    ready = {
+        "server": " hot ",
+        "other server": " hot ",
+        "balancer": "balancer listens",
+        "web": "http",
+    }
     if tls is not None:
         commands["behind tls"] = (
             f"tidegate-balancer --instances {at['server']} --port {ports.tls} "
@@ -152,7 +158,9 @@ async def attacked(names: Sequence[str], aim: Aim) -> AsyncIterator[dict[str, di
         deeds.update(json.loads(said))
 
 
-async def at_peace(it: Town, before: dict[str, Vitals], calls: dict[str, int], within_s: float) -> None:
+async def at_peace(
+    it: Town, before: dict[str, Vitals], calls: dict[str, int], within_s: float
+) -> None:
     """Return when files, calls, slots and counts are as they were; fail with what isn't."""
     end_s = asyncio.get_running_loop().time() + within_s
     while left := await _unrest(it, before, calls):

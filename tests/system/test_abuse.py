@@ -34,7 +34,11 @@ FAMILIES = {
     "greedy": ("greedy",),
 }
 """Those of a kind come together; with TIDEGATE_TEST_PATIENT each comes alone."""
-STORIES = [(each,) for family in FAMILIES.values() for each in family] if PATIENT else [*FAMILIES.values()]
+STORIES = (
+    [(each,) for family in FAMILIES.values() for each in family]
+    if PATIENT
+    else [*FAMILIES.values()]
+)
 
 
 @dataclass

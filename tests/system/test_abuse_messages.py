@@ -6,7 +6,6 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import grpc
 import pytest
@@ -62,12 +61,11 @@ class Fuzz:
         try:
             if method.gives_many:
                 call = self.channel.unary_stream(method.path)(content, timeout=TIMEOUT_S)
-                # A watch would never end.
-                await call.read()
-                if method.path.endswith("/WatchStatus"):
-                    call.cancel()
-                else:
-                    code = await call.code()
+                async for _ in call:
+                    if method.path.endswith("/WatchStatus"):
+                        # It would never end.
+                        return self._note(code, said, seed, content)
+                code = await call.code()
             else:
                 await self.channel.unary_unary(method.path)(content, timeout=TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
@@ -76,7 +74,9 @@ class Fuzz:
 
     async def _stream(self, method: Method, messages: list[bytes], seed: str) -> None:
         kind = sentiment_pb2.ClassifyStreamResponse.FromString
-        call = self.channel.stream_stream(method.path, None, kind)(iter(messages), timeout=TIMEOUT_S)
+        call = self.channel.stream_stream(method.path, None, kind)(
+            iter(messages), timeout=TIMEOUT_S
+        )
         answers = 0
         try:
             async for answer in call:
@@ -88,7 +88,9 @@ class Fuzz:
             code, said = error.code(), error.details() or ""
         self._note(code, said, seed, b"")
         if answers != len(messages):
-            self.wrong.append(f"{seed}: {answers} of {len(messages)} items answered, {code}: {said}")
+            self.wrong.append(
+                f"{seed}: {answers} of {len(messages)} items answered, {code}: {said}"
+            )
 
     def _note(self, code: grpc.StatusCode, said: str, seed: str, content: bytes) -> None:
         self.codes[code.name] += 1
@@ -153,7 +155,9 @@ async def _play(fuzz: Fuzz, known: list[Method], cases: int) -> None:
     await asyncio.gather(*(play() for _ in range(AT_ONCE)))
 
 
-@pytest.mark.parametrize("content", [b"\xff", b"\x0a\x01\xff", b"\x0a\x7f", b"\x0b" * 300], ids=bytes.hex)
+@pytest.mark.parametrize(
+    "content", [b"\xff", b"\x0a\x01\xff", b"\x0a\x7f", b"\x0b" * 300], ids=bytes.hex
+)
 @pytest.mark.parametrize(
     "path", [BESIDE, "/grpc.health.v1.Health/Watch", "/grpc.channelz.v1.Channelz/GetServers"]
 )
