@@ -15,7 +15,7 @@ import grpc
 from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from support.attackers.aim import Aim
 from support.identities import Pair
-from support.programs import Program, free_port, running
+from support.programs import Program, free_port, running, wait_until
 
 from tidegate.v1 import fleet_pb2, fleet_pb2_grpc, instance_pb2, instance_pb2_grpc
 
@@ -137,6 +137,9 @@ def town(folder: Path, latency: str = LATENCY, tls: Pair | None = None) -> Itera
             programs[name] = stack.enter_context(running(command.split(), log))
         for name, program in programs.items():
             program.wait_for(ready[name])
+        for name in programs.keys() - {"server", "other server", "web"}:
+            output = programs[name]
+            wait_until(lambda at=output: at.output.count("after=hot") == 2, f"{name}: all hot")
         yield Town(programs, ports, other)
 
 
