@@ -126,7 +126,7 @@ def town(folder: Path, latency: str = LATENCY, tls: Pair | None = None) -> Itera
     }
     if tls is not None:
         commands["behind tls"] = (
-            f"tidegate-balancer --instances {at['server']} --port {ports.tls} "
+            f"tidegate-balancer --instances {at['server']},127.0.0.1:{other} --port {ports.tls} "
             f"--tls-cert {tls.cert} --tls-key {tls.key}"
         )
         ready["behind tls"] = "balancer listens"

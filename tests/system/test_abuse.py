@@ -31,7 +31,7 @@ FAMILIES = {
     "slow": ("no-window", "no-reading", "drips"),
     "floods": ("large-headers", "endless-headers", "resets", "pings"),
     "other tongues": ("noise", "loris", "crowd"),
-    "greedy": ("greedy",),
+    "greedy": ("greedy-labels", "greedy-bulks", "greedy-chats"),
 }
 """Those of a kind come together; with TIDEGATE_TEST_PATIENT each comes alone."""
 STORIES = (

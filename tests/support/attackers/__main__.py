@@ -25,7 +25,9 @@ ATTACKS: dict[str, Attack] = {
     "noise": garbage.noise,
     "loris": garbage.loris,
     "crowd": garbage.crowd,
-    "greedy": greedy.flood,
+    "greedy-labels": greedy.labels,
+    "greedy-bulks": greedy.bulks,
+    "greedy-chats": greedy.chats,
 }
 
 
