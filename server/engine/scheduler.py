@@ -2,12 +2,15 @@
 
 Labels go first: they enter and finish in a step or two, so a label never waits behind a whole
 chat. Then every running reply gets its next token, then prompts of new replies are read in
-chunks. A step never reads more of prompts than the pace allows, which bounds its time. Of labels the shortest
-go first, so that long texts don't keep others waiting; a part of each step is for the one that came first, so that it ends as well.
+chunks. A step never reads more of prompts than the pace allows, which bounds its time. Long texts don't keep short ones waiting: of
+labels the shortest are read first, and where short ones wait one slot and a part of each step are for the long one that came first, so that it
+ends as well.
 Knows nothing of torch, threads or clocks.
 """
 
+import math
 from collections import deque
+from collections.abc import Callable
 
 from typing_extensions import assert_never
 
@@ -17,6 +20,8 @@ from tidegate.server.engine.prefixes import Prefix, Prefixes
 from tidegate.server.engine.sequence import Held, Judge, Keep, Label, Sequence, Write
 from tidegate.server.engine.slots import Place, Slots
 
+LONG_TOKENS = 256
+"""A label's prompt of more than so many tokens, beyond what is kept of it, is long; usual ones have a tenth of that."""
 FIRST_COME = 0.25
 """Part of what a step may read that is for the label that came first, however long it is."""
 
@@ -29,6 +34,7 @@ class Scheduler:
         self.prefixes = prefixes
         self.pace = pace
         self.waiting_labels: deque[Sequence] = deque()
+        self.waiting_long: deque[Sequence] = deque()
         self.waiting_replies: deque[Sequence] = deque()
         self.running: list[Sequence] = []
         self._recalls: list[Recall] = []
@@ -39,10 +45,14 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         """Sequences without a slot."""
-        return len(self.waiting_labels) + len(self.waiting_replies)
+        return len(self.waiting_labels) + len(self.waiting_long) + len(self.waiting_replies)
 
     def add(self, sequence: Sequence) -> None:
         """Take a sequence in; it waits for a slot."""
+        if isinstance(sequence.aim, Label):
+            prefix = self.prefixes.longest(sequence.tokens)
+            kept = len(prefix.tokens) if prefix else 0
+            sequence.is_long = len(sequence.tokens) - kept > LONG_TOKENS
         self._queue_of(sequence).append(sequence)
 
     def remove(self, sequence: Sequence) -> None:
@@ -91,17 +101,33 @@ class Scheduler:
         return [by_slot[row.slot] for row in batch.rows]
 
     def _admit(self) -> None:
-        for waiting, take in (
-            (self.waiting_labels, self.slots.for_label),
-            (self.waiting_replies, self.slots.for_reply),
-        ):
-            while waiting:
-                prefix = self.prefixes.longest(waiting[0].tokens)
-                kept = len(prefix.tokens) if prefix else 0
-                place = take(waiting[0].tokens, kept)
-                if place is None:
-                    break
-                self._enter(waiting.popleft(), place, prefix if place.held < kept else None)
+        self._let_in_long(1)
+        self._let_in(self.waiting_labels, self.slots.for_label)
+        if not self.waiting_labels:
+            # But for one slot, which a short one finds free that comes now.
+            self._let_in_long(self.slots.labels - 1)
+        self._let_in(self.waiting_replies, self.slots.for_reply)
+
+    def _let_in_long(self, most: int) -> None:
+        """Have so many long labels hold a slot at most."""
+        has_slot = sum(each.is_long for each in self.running)
+        self._let_in(self.waiting_long, self.slots.for_label, most - has_slot)
+
+    def _let_in(
+        self,
+        waiting: deque[Sequence],
+        take: Callable[[list[int], int], Place | None],
+        most: float = math.inf,
+    ) -> None:
+        """Give slots to those that wait, at most to so many, as long as there are any."""
+        while waiting and most > 0:
+            prefix = self.prefixes.longest(waiting[0].tokens)
+            kept = len(prefix.tokens) if prefix else 0
+            place = take(waiting[0].tokens, kept)
+            if place is None:
+                break
+            self._enter(waiting.popleft(), place, prefix if place.held < kept else None)
+            most -= 1
 
     def _enter(self, sequence: Sequence, place: Place, prefix: Prefix | None) -> None:
         self.running.append(sequence)
@@ -129,7 +155,9 @@ class Scheduler:
     def _queue_of(self, sequence: Sequence) -> deque[Sequence]:
         # What will hold its slot for a whole reply waits with the replies.
         is_reply = isinstance(sequence.aim, Write | Judge)
-        return self.waiting_replies if is_reply else self.waiting_labels
+        if is_reply:
+            return self.waiting_replies
+        return self.waiting_long if sequence.is_long else self.waiting_labels
 
 
 def _pending(sequence: Sequence) -> int:

@@ -40,7 +40,7 @@ class LimitSettings(BaseModel):
         description=f"{_STALL} Where others wait for its slot it is a fifth of that.",
     )
     stalled_calls: int = Field(
-        512,
+        256,
         ge=1,
         le=100_000,
         description="Calls that may wait for their callers' messages, or to be rid of their answers; beyond, the one that "
