@@ -24,9 +24,7 @@ class Admin:
         from grpc_reflection.v1alpha import reflection
 
         collected = Collected()
-        channelz_pb2_grpc.add_ChannelzServicer_to_server(
-            channelz.aio.ChannelzServicer(), collected
-        )
+        channelz_pb2_grpc.add_ChannelzServicer_to_server(channelz.aio.ChannelzServicer(), collected)
         handlers = [Legible(each) for each in collected.handlers]
         self._server = grpc.aio.server(handlers=handlers, options=OPTIONS)
         names = ["grpc.channelz.v1.Channelz", reflection.SERVICE_NAME]
