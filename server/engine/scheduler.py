@@ -2,9 +2,8 @@
 
 Labels go first: they enter and finish in a step or two, so a label never waits behind a whole
 chat. Then every running reply gets its next token, then prompts of new replies are read in
-chunks. A step never reads more of prompts than the pace allows, which bounds its time. Long texts don't keep short ones waiting: of
-labels the shortest are read first, and where short ones wait one slot and a part of each step are for the long one that came first, so that it
-ends as well.
+chunks. A step never reads more of prompts than the pace allows, which bounds its time. Long texts don't keep short labels
+waiting: where there are such, one slot and a part of each step are for long prompts, so that steps are short and those end as well.
 Knows nothing of torch, threads or clocks.
 """
 
@@ -21,9 +20,9 @@ from tidegate.server.engine.sequence import Held, Judge, Keep, Label, Sequence, 
 from tidegate.server.engine.slots import Place, Slots
 
 LONG_TOKENS = 256
-"""A label's prompt of more than so many tokens, beyond what is kept of it, is long; usual ones have a tenth of that."""
+"""A prompt of which more than so many tokens have to be read is long; of usual labels a tenth of that is, and of usual chats a part."""
 FIRST_COME = 0.25
-"""Part of what a step may read that is for the label that came first, however long it is."""
+"""Part of what a step may read that is for long prompts where short labels are, and for the short label that came first."""
 
 
 class Scheduler:
@@ -77,22 +76,21 @@ class Scheduler:
         labels = [s for s in self.running if not isinstance(s.aim, Write | Held)]
         replies = [s for s in self.running if isinstance(s.aim, Write)]
         budget = self.pace.prompt_tokens(sum(1 for sequence in replies if sequence.written))
-        # A prompt that a little more would end is read to its end: the rest would cost a step.
-        slack = budget // 2
-        if len(labels) > 1:
-            first = labels[0]
-            labels = sorted(labels, key=_pending)
-            if labels[0] is not first and first.pending > (part := int(budget * FIRST_COME)):
-                labels.remove(first)
-                budget -= part
-                rows.append(_row(first, part))
-        for sequence in labels + replies:
-            if isinstance(sequence.aim, Write) and sequence.written:
-                rows.append(_row(sequence, 1))
-            elif budget > 0:
-                chunk = sequence.pending if sequence.pending <= budget + slack else budget
-                budget -= chunk
-                rows.append(_row(sequence, chunk))
+        long = [s for s in labels + replies if s.is_long and not s.written]
+        short = sorted((s for s in labels if not s.is_long), key=_pending)
+        part = int(budget * FIRST_COME)
+        for_long = part if long and short else 0
+        budget -= for_long
+        first = next((s for s in labels if not s.is_long), None)
+        if first is not None and first is not short[0] and first.pending > part:
+            short.remove(first)
+            budget -= part
+            rows.append(_row(first, part))
+        rows += [_row(sequence, 1) for sequence in replies if sequence.written]
+        prompts = [s for s in replies if not (s.written or s.is_long)]
+        budget = _read(short + prompts, budget, rows)
+        # Beside a short label long prompts read no more, whatever is left: that keeps its step short.
+        _read(long, for_long if short else budget, rows)
         return Batch(tuple(recalls), tuple(rows))
 
     def planned(self, batch: Batch) -> list[Sequence]:
@@ -134,6 +132,8 @@ class Scheduler:
         sequence.slot = place.slot
         sequence.computed = len(prefix.tokens) if prefix else place.held
         sequence.cached = min(sequence.computed, sequence.prompt_tokens)
+        if isinstance(sequence.aim, Write | Judge):
+            sequence.is_long = sequence.pending > LONG_TOKENS
         if prefix is not None:
             self._recall(prefix, sequence)
 
@@ -158,6 +158,19 @@ class Scheduler:
         if is_reply:
             return self.waiting_replies
         return self.waiting_long if sequence.is_long else self.waiting_labels
+
+
+def _read(prompts: list[Sequence], budget: int, rows: list[Row]) -> int:
+    """Have prompts read in their order, as far as the budget goes; returns what is left of it."""
+    # A prompt that a little more would end is read to its end: the rest would cost a step.
+    slack = budget // 2
+    for sequence in prompts:
+        if budget <= 0:
+            break
+        chunk = sequence.pending if sequence.pending <= budget + slack else budget
+        budget -= chunk
+        rows.append(_row(sequence, chunk))
+    return budget
 
 
 def _pending(sequence: Sequence) -> int:

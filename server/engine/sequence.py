@@ -131,7 +131,7 @@ class Sequence:
 
     `tokens` is the prompt and what has been written since, or the beginning of a label that is
     asked about; the first `computed` of them have their keys and values in the slot, `cached`
-    of those without having been computed for it. `is_long` is about labels: those that short ones pass by.
+    of those without having been computed for it. `is_long`: one that short labels pass by.
     """
 
     id: int

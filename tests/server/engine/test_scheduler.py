@@ -1,6 +1,6 @@
 """Stories of the scheduler: who gets a slot, and what a step computes."""
 
-from tidegate.server.engine.batch import Ask, Recall
+from tidegate.server.engine.batch import Ask, Recall, Row
 from tidegate.server.engine.label_tree import LabelTree
 from tidegate.server.engine.pace import Pace
 from tidegate.server.engine.prefixes import Prefixes
@@ -111,6 +111,23 @@ def test_where_short_labels_wait_one_slot_is_for_long_ones() -> None:
     machine.schedule()
     assert [each.id for each in machine.running] == [10, 11, 12, 3]
     assert machine.waiting == 4
+
+
+def test_beside_a_short_label_long_prompts_read_a_part_however_much_would_fit() -> None:
+    machine = scheduler(slots=4, reserved=2)
+    machine.add(sequence(1, WRITE, length=600))
+    machine.add(sequence(2, LABEL, length=600))
+    read = {s.id: len(row.tokens) for s, row in _planned(machine)}
+    # Nobody else is there: all of the 64.
+    assert read == {2: 64}
+    machine.add(sequence(3, LABEL, length=10))
+    read = {s.id: len(row.tokens) for s, row in _planned(machine)}
+    assert read == {3: 10, 2: 16}
+
+
+def _planned(machine: Scheduler) -> list[tuple[Sequence, Row]]:
+    batch = machine.schedule()
+    return list(zip(machine.planned(batch), batch.rows, strict=True))
 
 
 def test_a_long_label_alone_goes_through_the_smallest_engine() -> None:
