@@ -174,6 +174,9 @@ async def test_a_goodbye_with_lines_of_its_own_writes_none_into_the_log(quick_to
         stream = frame(HEADERS, END_HEADERS, 1, headers_of(CLASSIFY))
         it.write(stream + frame(DATA, END_STREAM, 1, message(GOOD)))
         it.write(frame(GOAWAY, 0, 0, b"\0\0\0\0\0\0\0\x01" + reason))
+        await it.drained()
+        await asyncio.sleep(0.05)
+        await it.leave()
     assert await end_of_raw_call(quick_town.aim.front, CLASSIFY, GOOD, []) == "trailers"
     assert "forged" not in "".join(quick_town.logged().values())
     assert is_clean(quick_town)

@@ -91,7 +91,7 @@ async def _flood(aim: Aim, deeds: Deeds, labels: int, bulks: int, chats: int) ->
                     await act()
                     deeds["calls answered"] += 1
                 except grpc.aio.AioRpcError as error:
-                    deeds[error.code().name] += 1
+                    deeds[f"{error.code().name}: {(error.details() or '')[:120]}"] += 1
                     await asyncio.sleep(_PAUSE_S)
 
         await asyncio.gather(
