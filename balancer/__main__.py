@@ -9,12 +9,14 @@ from typing import NoReturn
 
 import structlog
 
+from tidegate.balancer.allocation import return_large_blocks
 from tidegate.balancer.polling import poll_directly
 from tidegate.operating.grpc_lines import quote_no_peers
 
 # gRPC reads the variables when it is imported, which the modules below do.
 poll_directly()
 quote_no_peers()
+return_large_blocks()
 
 # ruff: noqa: E402
 from tidegate.balancer.config import BalancerSettings, SettingsError, read_settings

@@ -15,21 +15,26 @@ from support.town import Town, Vitals, at_peace, attacked, town
 pytestmark = pytest.mark.timeout(300)
 
 PATIENT = "TIDEGATE_TEST_PATIENT" in os.environ
-BEFORE_S = DURING_S = 10.0 if PATIENT else 6.0
+BEFORE_S = DURING_S = 10.0 if PATIENT else 5.0
 WARMING_S = 2.0
 SLOWER, LARGER = 1.5, 1.1
 """What others may wait and processes may hold during an attack, against before it."""
+AT_FIRST, REHEARSAL_S = 1.5, 4.0
+"""A process that nobody ever attacked has neither buffers nor arenas for it. It may take so much for them, once: all attacks have been there
+for a moment before any is measured, and what one adds then would be added by the next one, too."""
 AGAIN_S = 30.0
 """In which everything is as it was: a stalled call may live for 15 s."""
 MOST_LINES = 40
 LOOK_S = 0.2
 
 FAMILIES = {
-    "half open": ("half-open-few", "half-open-many", "half-messages"),
+    "half open": ("half-open-few", "half-messages"),
+    "half open on many connections": ("half-open-many",),
     "silent": ("silent", "handshakes"),
     "slow": ("no-window", "no-reading", "drips"),
     "floods": ("large-headers", "endless-headers", "resets", "pings"),
-    "other tongues": ("noise", "loris", "crowd"),
+    "other tongues": ("noise", "crowd"),
+    "slow tongues": ("loris",),
     "greedy": ("greedy-labels", "greedy-bulks", "greedy-chats"),
 }
 """Those of a kind come together; with TIDEGATE_TEST_PATIENT each comes alone."""
@@ -47,6 +52,7 @@ class Besieged:
     town: Town
     credentials: grpc.ChannelCredentials
     before: Waits | None = None
+    at_first: dict[str, Vitals] = field(default_factory=dict)
     vitals: dict[str, Vitals] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
 
@@ -54,7 +60,11 @@ class Besieged:
         if self.before is None:
             await others.for_s(WARMING_S)
             self.before = await others.for_s(BEFORE_S)
-            self.vitals, self.calls = self.town.vitals(), await self.town.calls_open()
+            self.at_first, self.calls = self.town.vitals(), await self.town.calls_open()
+            async with attacked([each for names in STORIES for each in names], self.town.aim):
+                await others.for_s(REHEARSAL_S)
+            await at_peace(self.town, self.at_first, self.calls, AGAIN_S)
+            self.vitals = self.town.vitals()
         return self.before
 
     async def harmed_by(self, names: Sequence[str]) -> list[str]:
@@ -76,10 +86,11 @@ class Besieged:
             if during.p99_s > before.p99_s * SLOWER:
                 wrong.append(f"others' p99 went from {before.p99_s:.3f} to {during.p99_s:.3f} s")
             for name, was in self.vitals.items():
-                print(f"  {name}: {was} -> {seen[name]}")  # noqa: T201
-                if seen[name].resident_kb > was.resident_kb * LARGER:
+                print(f"  {name}: {self.at_first[name]} -> {was} -> {seen[name]}")  # noqa: T201
+                now_kb, first_kb = seen[name].resident_kb, self.at_first[name].resident_kb
+                if now_kb > min(was.resident_kb * LARGER, first_kb * AT_FIRST):
                     wrong.append(
-                        f"{name} grew from {was.resident_kb} to {seen[name].resident_kb} KB"
+                        f"{name}: {first_kb} KB at first, {was.resident_kb} to {now_kb} KB"
                     )
             for name, text in self.town.logged().items():
                 new = text.splitlines()[lines[name] :]
@@ -87,7 +98,7 @@ class Besieged:
                     wrong.append(f"{name} logged {len(new)} lines: {new[:20]}")
             wrong += [f"{name} fell" for name in self.town.fallen()]
         try:
-            await at_peace(self.town, self.vitals, self.calls, AGAIN_S)
+            await at_peace(self.town, self.at_first, self.calls, AGAIN_S)
         except AssertionError as error:
             wrong.append(str(error))
         return wrong

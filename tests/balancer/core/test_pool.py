@@ -768,3 +768,25 @@ def test_whether_anybody_waits_for_a_lane_can_be_seen():
     story.offer(SENTIMENT)
     assert story.pool.is_awaited(SENTIMENT)
     assert not story.pool.is_awaited(CHAT)
+
+
+def test_messages_that_wait_take_so_many_bytes_together_and_no_more():
+    story = Story(hot("a"))
+    large = {"size_bytes": 3 << 20}
+    sent = story.offer(**large)
+    waiting = [story.offer(**large) for _ in range(3)]
+    assert [type(each) for each in waiting] == [Wait, Wait, Shed]
+    assert waiting[2].reason is Reason.QUEUE_FULL
+    assert isinstance(story.offer(), Wait)
+    # One goes, and there is a place again.
+    story.finish(sent, after_s=0.1)
+    assert isinstance(story.offer(**large), Wait)
+
+
+def test_so_it_is_while_nothing_is_hot():
+    story = Story()
+    story.pool.note_ready(Role.BOTH, story.now + 5.0, story.now)
+    large = {"size_bytes": 3 << 20}
+    waiting = [story.offer(**large) for _ in range(3)]
+    assert [type(each) for each in waiting] == [Wait, Wait, Shed]
+    assert waiting[2].reason is Reason.WARMING_UP

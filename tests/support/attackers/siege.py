@@ -30,13 +30,16 @@ async def besiege(
     each = -(-calls // connections) if calls else 0
     held: list[Connection | None] = [None] * connections
     all_of_it = connections + calls
-    left, owed = all_of_it, 0.0
+    left, owed, place = all_of_it, 0.0, 0
     while True:
         rate = all_of_it / COMING_S if left > 0 else all_of_it * AGAIN_SHARE
         owed = min(owed + rate * _TURN_S, rate)
-        for index, it in enumerate(held):
+        for _ in range(connections):
             if owed < 1:
                 break
+            # On from where it stopped, so that all connections get their calls.
+            index = place = (place + 1) % connections
+            it = held[index]
             if it is None or not it.is_open:
                 owed, left = owed - 1, left - 1
                 it = held[index] = await connect(port, deeds, greeting, reads=reads)
