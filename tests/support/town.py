@@ -149,14 +149,14 @@ async def attacked(names: Sequence[str], aim: Aim) -> AsyncIterator[dict[str, di
     deeds: dict[str, dict[str, int]] = {}
     command = [sys.executable, "-m", "support.attackers", ",".join(names), aim.written()]
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=_TESTS, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        *command, cwd=_TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
         yield deeds
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-        said, problem = await process.communicate()
+        said, problem = await asyncio.wait_for(process.communicate(), 10)
         assert process.returncode == 0, problem.decode()[-3000:]
         deeds.update(json.loads(said))
 
