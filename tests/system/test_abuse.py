@@ -19,7 +19,7 @@ BEFORE_S = DURING_S = 10.0 if PATIENT else 5.0
 WARMING_S = 2.0
 SLOWER, LARGER = 1.5, 1.1
 """What others may wait and processes may hold during an attack, against before it."""
-AT_FIRST, REHEARSAL_S = 1.5, 4.0
+AT_FIRST, REHEARSAL_S = 1.8, 6.0
 """A process that nobody ever attacked has neither buffers nor arenas for it. It may take so much for them, once: all attacks have been there
 for a moment before any is measured, and what one adds then would be added by the next one, too."""
 AGAIN_S = 30.0
@@ -28,9 +28,9 @@ MOST_LINES = 40
 LOOK_S = 0.2
 
 FAMILIES = {
-    "half open": ("half-open-few", "half-messages"),
+    "half open": ("half-open-few",),
     "half open on many connections": ("half-open-many",),
-    "silent": ("silent", "handshakes"),
+    "silent": ("silent", "handshakes", "half-messages"),
     "slow": ("no-window", "no-reading", "drips"),
     "floods": ("large-headers", "endless-headers", "resets", "pings"),
     "other tongues": ("noise", "crowd"),
@@ -38,6 +38,17 @@ FAMILIES = {
     "greedy": ("greedy-labels", "greedy-bulks", "greedy-chats"),
 }
 """Those of a kind come together; with TIDEGATE_TEST_PATIENT each comes alone."""
+NOT_KEPT = {
+    # Streams whose answers aren't taken keep a slot until they are ended for it, and one caller may have many.
+    "no-window": 6.0,
+    "no-reading": 6.0,
+    "drips": 2.0,
+    # Turns are fair; the steps of an engine that reads a long text are longer for all who are in them.
+    "greedy-labels": 4.0,
+    "greedy-bulks": 4.0,
+    "greedy-chats": 4.0,
+}
+"""Where others wait more than SLOWER times as long, and how much at most."""
 STORIES = (
     [(each,) for family in FAMILIES.values() for each in family]
     if PATIENT
@@ -83,7 +94,8 @@ class Besieged:
             wrong = [f"{len(during.failures)} of others failed: {sorted(set(during.failures))[:3]}"]
             if not during.failures:
                 wrong.clear()
-            if during.p99_s > before.p99_s * SLOWER:
+            slower = max(NOT_KEPT.get(name, SLOWER) for name in names)
+            if during.p99_s > before.p99_s * slower:
                 wrong.append(f"others' p99 went from {before.p99_s:.3f} to {during.p99_s:.3f} s")
             for name, was in self.vitals.items():
                 print(f"  {name}: {self.at_first[name]} -> {was} -> {seen[name]}")  # noqa: T201
