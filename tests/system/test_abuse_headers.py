@@ -25,7 +25,7 @@ from support.town import Town, at_peace, load_of, town
 from tidegate.v1 import chat_pb2, sentiment_pb2, sentiment_pb2_grpc
 from tidegate.v1.chat_pb2_grpc import ChatStub
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.beside, pytest.mark.timeout(120)]
 
 QUICK = "step_s = 0.002\nprompt_token_s = 0\nrow_s = 0\nreply_tokens = 3\n"
 CLASSIFY = "/tidegate.v1.Sentiment/Classify"

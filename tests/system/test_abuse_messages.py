@@ -16,7 +16,7 @@ from support.town import Town, at_peace, town
 
 from tidegate.v1 import sentiment_pb2, sentiment_pb2_grpc
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.beside, pytest.mark.timeout(900)]
 
 CASES = 100_000 if "TIDEGATE_TEST_PATIENT" in os.environ else 10_000
 SEED = os.environ.get("TIDEGATE_TEST_SEED", "") or str(random.SystemRandom().randrange(10**9))

@@ -53,7 +53,7 @@ class _Lenient(grpc.GenericRpcHandler):
         return kept[1]
 
 
-def _lenient(handler: Handler) -> Handler:
+def _lenient(handler: Any) -> Handler:
     codec = _reading(handler.request_deserializer), handler.response_serializer
     match handler.request_streaming, handler.response_streaming:
         case False, False:
