@@ -34,10 +34,14 @@ async def channel() -> AsyncIterator[grpc.aio.Channel]:
 async def test_they_are_their_callers_mistake(channel: grpc.aio.Channel, path: str):
     call = channel.stream_stream(path)(iter([NO_MESSAGE]), timeout=5)
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        while await call.read() is not grpc.aio.EOF:
-            pass
+        await _all_of(call)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert refused.value.details() == "2 bytes that are not the message of this method"
+
+
+async def _all_of(call: grpc.aio.StreamStreamCall) -> None:
+    while await call.read() is not grpc.aio.EOF:
+        pass
 
 
 async def test_a_message_is_read_as_ever(channel: grpc.aio.Channel):
