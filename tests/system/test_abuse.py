@@ -19,7 +19,7 @@ BEFORE_S = DURING_S = 10.0 if PATIENT else 5.0
 WARMING_S = 2.0
 SLOWER, LARGER = 1.5, 1.1
 """What others may wait and processes may hold during an attack, against before it."""
-AT_FIRST, REHEARSAL_S = 1.8, 8.0
+AT_FIRST, REHEARSAL_S = 2.25, 8.0
 """A process that nobody ever attacked has neither buffers nor arenas for it. It may take so much for them, once: all attacks have been there
 for a moment before any is measured, and what one adds then would be added by the next one, too."""
 AGAIN_S = 30.0
