@@ -142,7 +142,9 @@ async def test_bytes_that_are_no_message_get_a_status_of_the_contract(quick_town
     assert it.fallen() == []
     for name, text in it.logged().items():
         assert "Traceback" not in text, text
-        assert len(text.splitlines()) < 30, (name, text[-3000:])
+        # Changes of a limit are the balancer's own doing.
+        lines = [each for each in text.splitlines() if "state changed" not in each]
+        assert len(lines) < 15, (name, text[-3000:])
 
 
 async def label(port: int) -> None:
