@@ -11,9 +11,11 @@ import structlog
 
 from tidegate.balancer.allocation import return_large_blocks
 from tidegate.balancer.polling import poll_directly
+from tidegate.operating.grpc_lines import quote_no_peers
 
-# gRPC reads the variable when it is imported, which the modules below do.
+# gRPC reads the variables when it is imported, which the modules below do.
 poll_directly()
+quote_no_peers()
 return_large_blocks()
 
 # ruff: noqa: E402

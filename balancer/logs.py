@@ -6,6 +6,8 @@ from typing import Literal
 import structlog
 from typing_extensions import assert_never
 
+from tidegate.operating.log_values import escape_values
+
 
 def set_up_logs(log_format: Literal["console", "json"], **always: object) -> None:
     """Write all log lines to stderr, for people or for machines, with the fields `always` in each.
@@ -26,10 +28,11 @@ def set_up_logs(log_format: Literal["console", "json"], **always: object) -> Non
     match log_format:
         case "console":
             ends: list[structlog.typing.Processor] = [
+                escape_values,
                 structlog.dev.ConsoleRenderer(
                     colors=sys.stderr.isatty(),
                     exception_formatter=structlog.dev.plain_traceback,
-                )
+                ),
             ]
         case "json":
             ends = [

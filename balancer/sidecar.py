@@ -56,6 +56,7 @@ from tidegate.identity.door import Collected, Door
 from tidegate.identity.problem import IdentityError
 from tidegate.identity.why import Why
 from tidegate.limits.capped import Cap, Capped
+from tidegate.limits.legible import Legible
 from tidegate.limits.patient import Patient
 from tidegate.limits.port import port_options
 from tidegate.limits.watch import StallWatch
@@ -218,7 +219,7 @@ class Sidecar:
         self._server = grpc.aio.server(
             handlers=[
                 Patient(lanes, self._watch, self._is_wanted),
-                *(Patient(Capped(each, cap), self._watch) for each in beside.handlers),
+                *(Patient(Capped(Legible(each), cap), self._watch) for each in beside.handlers),
             ],
             options=(
                 *LISTENER_OPTIONS,

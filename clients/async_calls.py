@@ -13,7 +13,11 @@ from typing import TypeVar, cast
 import grpc
 
 from tidegate.clients.answers import End
-from tidegate.clients.errors import error_of_broken_stream, error_of_call
+from tidegate.clients.errors import (
+    error_of_broken_stream,
+    error_of_call,
+    error_of_unreadable_answer,
+)
 from tidegate.clients.patience import Terms
 from tidegate.clients.retry import retrying_async
 from tidegate.clients.tracing import spanned
@@ -35,9 +39,13 @@ async def answer_of(
     async def attempt() -> _Response:
         metadata = terms.metadata_after(next(previous))
         try:
-            return await method(request, timeout=terms.patience.left_s(), metadata=metadata)
+            answer = await method(request, timeout=terms.patience.left_s(), metadata=metadata)
         except grpc.aio.AioRpcError as error:
             raise error_of_call(error.code(), error.details(), error.trailing_metadata()) from error
+        # What gRPC makes of bytes that it can't read, whatever its types say.
+        if answer is None:
+            raise error_of_unreadable_answer()
+        return answer
 
     with spanned(request, terms) as terms:
         return await retrying_async(terms.attempts, terms.patience.timeout_s)(attempt)

@@ -122,6 +122,15 @@ def error_of_broken_stream() -> ServerFailure:
     )
 
 
+def error_of_unreadable_answer() -> ServerFailure:
+    """The error for an answer that ended well by its status, and is not the message that it should be."""
+    return ServerFailure(
+        grpc.StatusCode.UNKNOWN,
+        "the answer can't be read as what it should be; is that a Tidegate balancer?",
+        "UNREADABLE_ANSWER",
+    )
+
+
 def _error(
     code: grpc.StatusCode, message: str, status: status_pb2.Status, pushback_ms: str | None
 ) -> TidegateError:
@@ -143,7 +152,8 @@ def _error(
                     FieldViolation(each.field, each.description)
                     for each in request.field_violations
                 )
-        except DecodeError:
+        # A delay may be longer than any time that Python knows.
+        except (DecodeError, ValueError, OverflowError):
             continue
     retry_forbidden = False
     if pushback_ms is not None:

@@ -6,11 +6,12 @@ Knows nothing about channels, deadlines or retries.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timezone
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from tidegate.clients.answers import (
     Classification,
@@ -24,7 +25,12 @@ from tidegate.clients.answers import (
     Usage,
     Warming,
 )
-from tidegate.clients.errors import FieldViolation, InvalidInput, error_of_text
+from tidegate.clients.errors import (
+    FieldViolation,
+    InvalidInput,
+    error_of_text,
+    error_of_unreadable_answer,
+)
 from tidegate.clients.fleet import (
     FleetStatus,
     InstanceStatus,
@@ -237,10 +243,17 @@ def scale_status(message: fleet_pb2.ScaleStatus) -> ScaleStatus:
         pinned=message.pinned,
         warm_up_s=message.warm_up_ms / 1000,
         decisions=tuple(
-            ScaleDecision(each.at.ToDatetime(timezone.utc), each.before, each.after, each.reason)
+            ScaleDecision(_moment(each.at), each.before, each.after, each.reason)
             for each in message.decisions
         ),
     )
+
+
+def _moment(at: Timestamp) -> datetime:
+    try:
+        return at.ToDatetime(timezone.utc)
+    except (ValueError, OverflowError):
+        raise error_of_unreadable_answer() from None
 
 
 def warm_request(role: Role, count: int, for_s: int) -> fleet_pb2.WarmRequest:

@@ -5,6 +5,7 @@ Knows nothing of either. Profiles can be checked where what serving needs is not
 
 import sys
 
+from tidegate.operating.grpc_lines import quote_no_peers
 from tidegate.server.garbage import spare_start
 
 
@@ -15,6 +16,8 @@ def main() -> None:
 
         raise SystemExit(lint_command.run(sys.argv[2:]))
     spare_start()
+    # gRPC reads the variable when it is imported.
+    quote_no_peers()
     from tidegate.server import serve_command
 
     serve_command.run(sys.argv[1:])

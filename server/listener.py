@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from tidegate.identity.door import Collected, Door
 from tidegate.limits.capped import Cap, Capped
+from tidegate.limits.legible import Legible
 from tidegate.limits.patient import Patient
 from tidegate.limits.port import port_options
 from tidegate.limits.settings import InstanceLimitSettings, LimitSettings
@@ -72,7 +73,7 @@ class Listener:
             (
                 # Whoever waits for a slot does so in a balancer.
                 Patient(methods, self._watch, wanted=lambda _: False),
-                *(Patient(Capped(each, cap), self._watch) for each in beside.handlers),
+                *(Patient(Capped(Legible(each), cap), self._watch) for each in beside.handlers),
             )
         )
 

@@ -6,6 +6,8 @@ from typing import Literal
 import structlog
 from typing_extensions import assert_never
 
+from tidegate.operating.log_values import escape_values
+
 
 def set_up_logs(log_format: Literal["console", "json"]) -> None:
     """Write all log lines to stderr, for people or for machines.
@@ -20,10 +22,11 @@ def set_up_logs(log_format: Literal["console", "json"]) -> None:
     match log_format:
         case "console":
             ends: list[structlog.typing.Processor] = [
+                escape_values,
                 structlog.dev.ConsoleRenderer(
                     colors=sys.stderr.isatty(),
                     exception_formatter=structlog.dev.plain_traceback,
-                )
+                ),
             ]
         case "json":
             ends = [

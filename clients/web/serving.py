@@ -84,6 +84,8 @@ def server_of(gateway: Gateway, page: ListeningTls | None = None) -> Server:
             # Nothing of what a browser sends is logged, not even its path.
             access_log=False,
             log_config=None,
+            # Nor that somebody spoke no HTTP, which anybody can say without end.
+            log_level="error",
             server_header=False,
             proxy_headers=False,
             limit_concurrency=_CONNECTIONS,

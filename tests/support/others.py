@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import grpc
 
@@ -13,6 +14,9 @@ from tidegate.v1 import sentiment_pb2, sentiment_pb2_grpc
 RATE = 60.0
 CALLERS = 4
 TIMEOUT_S = 5.0
+
+Door: TypeAlias = tuple[int, grpc.ChannelCredentials | None]
+"""A port, and how it is met; None is in plaintext."""
 
 
 @dataclass
@@ -41,15 +45,17 @@ class Waits:
 class Others:
     """Some callers with connections of their own, who come when they come, whatever became of those before."""
 
-    def __init__(self, port: int, credentials: grpc.ChannelCredentials | None = None) -> None:
+    def __init__(self, *doors: Door) -> None:
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
-        address = f"127.0.0.1:{port}"
-        self._channels = [
-            grpc.aio.insecure_channel(address, options)
-            if credentials is None
-            else grpc.aio.secure_channel(address, credentials, options)
-            for _ in range(CALLERS)
-        ]
+        self._channels = []
+        for number in range(CALLERS):
+            port, credentials = doors[number % len(doors)]
+            address = f"127.0.0.1:{port}"
+            self._channels.append(
+                grpc.aio.insecure_channel(address, options)
+                if credentials is None
+                else grpc.aio.secure_channel(address, credentials, options)
+            )
         self._stubs = [sentiment_pb2_grpc.SentimentStub(each) for each in self._channels]
         self._chance = random.Random(1)
         self._count = 0

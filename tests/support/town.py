@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,12 @@ import grpc
 from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from support.attackers.aim import Aim
 from support.identities import Pair
-from support.programs import Program, free_port, running
+from support.programs import Program, free_port, running, wait_until
 
 from tidegate.v1 import fleet_pb2, fleet_pb2_grpc, instance_pb2, instance_pb2_grpc
+
+SPARE_FILES = 3
+"""Connections that somebody who does nothing wrong may have made meanwhile."""
 
 _TESTS = Path(__file__).parents[1]
 
@@ -47,6 +50,8 @@ class Town:
 
     programs: dict[str, Program]
     aim: Aim
+    other: int
+    """Port of the server that is not attacked itself."""
 
     def vitals(self) -> dict[str, Vitals]:
         return {name: Vitals.of(each.process.pid) for name, each in self.programs.items()}
@@ -68,23 +73,34 @@ class Town:
             stub = fleet_pb2_grpc.FleetStub(channel)
             return await stub.GetStatus(fleet_pb2.GetStatusRequest(), timeout=10)
 
-    async def load(self) -> instance_pb2.GetLoadResponse:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{self.aim.server}", _OWN) as channel:
-            stub = instance_pb2_grpc.InstanceStub(channel)
-            return await stub.GetLoad(instance_pb2.GetLoadRequest(), timeout=10)
-
 
 # A connection of its own each time, as a newcomer has it.
 _OWN = [("grpc.use_local_subchannel_pool", 1)]
 
 
+async def load_of(port: int) -> instance_pb2.GetLoadResponse:
+    """What a server says of itself."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", _OWN) as channel:
+        stub = instance_pb2_grpc.InstanceStub(channel)
+        return await stub.GetLoad(instance_pb2.GetLoadRequest(), timeout=10)
+
+
 async def _calls_open(port: int) -> int:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", _OWN) as channel:
         stub = channelz_pb2_grpc.ChannelzStub(channel)
-        found = await stub.GetServers(channelz_pb2.GetServersRequest(), timeout=10)
-        data = [each.data for each in found.server]
+        # Connection by connection: calls that ended before anybody looked at them are in no total of a server.
+        ask = channelz_pb2.GetServerSocketsRequest
+        servers = await stub.GetServers(channelz_pb2.GetServersRequest(), timeout=10)
+        count = 0
+        for server in servers.server:
+            sockets = await stub.GetServerSockets(ask(server_id=server.ref.server_id), timeout=10)
+            for each in sockets.socket_ref:
+                asked = channelz_pb2.GetSocketRequest(socket_id=each.socket_id)
+                with suppress(grpc.aio.AioRpcError):
+                    it = (await stub.GetSocket(asked, timeout=10)).socket.data
+                    count += it.streams_started - it.streams_succeeded - it.streams_failed
         # But for this very question.
-        return sum(it.calls_started - it.calls_succeeded - it.calls_failed for it in data) - 1
+        return count - 1
 
 
 @contextmanager
@@ -110,7 +126,7 @@ def town(folder: Path, latency: str = LATENCY, tls: Pair | None = None) -> Itera
     }
     if tls is not None:
         commands["behind tls"] = (
-            f"tidegate-balancer --instances {at['server']} --port {ports.tls} "
+            f"tidegate-balancer --instances {at['server']},127.0.0.1:{other} --port {ports.tls} "
             f"--tls-cert {tls.cert} --tls-key {tls.key}"
         )
         ready["behind tls"] = "balancer listens"
@@ -121,7 +137,10 @@ def town(folder: Path, latency: str = LATENCY, tls: Pair | None = None) -> Itera
             programs[name] = stack.enter_context(running(command.split(), log))
         for name, program in programs.items():
             program.wait_for(ready[name])
-        yield Town(programs, ports)
+        for name in programs.keys() - {"server", "other server", "web"}:
+            output = programs[name]
+            wait_until(lambda at=output: at.output.count("after=hot") == 2, f"{name}: all hot")
+        yield Town(programs, ports, other)
 
 
 @asynccontextmanager
@@ -130,14 +149,14 @@ async def attacked(names: Sequence[str], aim: Aim) -> AsyncIterator[dict[str, di
     deeds: dict[str, dict[str, int]] = {}
     command = [sys.executable, "-m", "support.attackers", ",".join(names), aim.written()]
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=_TESTS, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        *command, cwd=_TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
         yield deeds
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-        said, problem = await process.communicate()
+        said, problem = await asyncio.wait_for(process.communicate(), 10)
         assert process.returncode == 0, problem.decode()[-3000:]
         deeds.update(json.loads(said))
 
@@ -146,33 +165,31 @@ async def at_peace(
     it: Town, before: dict[str, Vitals], calls: dict[str, int], within_s: float
 ) -> None:
     """Return when files, calls, slots and counts are as they were; fail with what isn't."""
-    left = "nobody looked"
-
-    async def look() -> str:
-        now = it.vitals()
-        for name, was in before.items():
-            if now[name].files > was.files + 3:
-                return f"{name} has {now[name].files} files open, {was.files} before"
-        for name, count in (await it.calls_open()).items():
-            if count > calls[name]:
-                return f"{name} has {count} calls open, {calls[name]} before"
-        load = await it.load()
-        if load.running or load.waiting or any(each.in_flight for each in load.lanes):
-            return f"the server is at work: {load}"
-        status = await it.status()
-        for each in status.instances:
-            if each.in_flight:
-                return f"the balancer has calls in flight: {each}"
-        for lane in status.lanes:
-            got = lane.counts
-            ended = got.full + got.degraded + got.shed + got.expired + got.cancelled + got.failed
-            if lane.depth or got.offered != ended:
-                return f"counts of {lane.lane} don't add up: {lane}"
-        return ""
-
     end_s = asyncio.get_running_loop().time() + within_s
-    while left:
-        left = await look()
-        if left:
-            assert asyncio.get_running_loop().time() < end_s, left
-            await asyncio.sleep(0.2)
+    while left := await _unrest(it, before, calls):
+        assert asyncio.get_running_loop().time() < end_s, left
+        await asyncio.sleep(0.2)
+
+
+async def _unrest(it: Town, before: dict[str, Vitals], calls: dict[str, int]) -> str:
+    now = it.vitals()
+    for name, was in before.items():
+        if now[name].files > was.files + SPARE_FILES:
+            return f"{name} has {now[name].files} files open, {was.files} before"
+    for name, count in (await it.calls_open()).items():
+        if count > calls[name]:
+            return f"{name} has {count} calls open, {calls[name]} before"
+    for port in (it.aim.server, it.other):
+        load = await load_of(port)
+        if load.running or load.waiting or any(each.in_flight for each in load.lanes):
+            return f"a server is at work: {load}"
+    status = await it.status()
+    for each in status.instances:
+        if each.in_flight:
+            return f"the balancer has calls in flight: {each}"
+    for lane in status.lanes:
+        got = lane.counts
+        ended = got.full + got.degraded + got.shed + got.expired + got.cancelled + got.failed
+        if lane.depth or got.offered != ended:
+            return f"counts of {lane.lane} don't add up: {lane}"
+    return ""

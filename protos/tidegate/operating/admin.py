@@ -5,6 +5,9 @@ It tells who is connected and how many calls each connection had, and takes no o
 
 import grpc
 
+from tidegate.identity.door import Collected
+from tidegate.limits.legible import Legible
+
 OPTIONS = (("grpc.so_reuseport", 0),)
 
 
@@ -20,10 +23,10 @@ class Admin:
         from grpc_channelz.v1 import channelz, channelz_pb2_grpc
         from grpc_reflection.v1alpha import reflection
 
-        self._server = grpc.aio.server(options=OPTIONS)
-        channelz_pb2_grpc.add_ChannelzServicer_to_server(
-            channelz.aio.ChannelzServicer(), self._server
-        )
+        collected = Collected()
+        channelz_pb2_grpc.add_ChannelzServicer_to_server(channelz.aio.ChannelzServicer(), collected)
+        handlers = [Legible(each) for each in collected.handlers]
+        self._server = grpc.aio.server(handlers=handlers, options=OPTIONS)
         names = ["grpc.channelz.v1.Channelz", reflection.SERVICE_NAME]
         reflection.enable_server_reflection(names, self._server)
         bound = self._server.add_insecure_port(f"{host}:{port}")

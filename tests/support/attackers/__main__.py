@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections import Counter
@@ -25,14 +26,19 @@ ATTACKS: dict[str, Attack] = {
     "noise": garbage.noise,
     "loris": garbage.loris,
     "crowd": garbage.crowd,
-    "greedy": greedy.flood,
+    "greedy-labels": greedy.labels,
+    "greedy-bulks": greedy.bulks,
+    "greedy-chats": greedy.chats,
 }
 
 
 async def play(names: list[str], aim: Aim) -> dict[str, Counter[str]]:
     deeds = {name: Counter[str]() for name in names}
     over = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, over.set)
+    # Whoever sent us holds the other end: when they are gone, however that was, nobody attacks any more.
+    loop.add_reader(sys.stdin.fileno(), over.set)
     attacks = [asyncio.ensure_future(ATTACKS[name](aim, deeds[name])) for name in names]
     waiting = asyncio.ensure_future(over.wait())
     # An attack that ends by itself is a mistake of ours.
@@ -40,10 +46,15 @@ async def play(names: list[str], aim: Aim) -> dict[str, Counter[str]]:
     for each in attacks:
         if each in done:
             each.result()
-        each.cancel()
-    await asyncio.gather(*attacks, return_exceptions=True)
     return deeds
 
 
+async def main() -> None:
+    said = json.dumps(await play(sys.argv[1].split(","), Aim.read(sys.argv[2])))
+    print(said, flush=True)  # noqa: T201
+    # Thousands of connections in the midst of everything: they end with the process.
+    os._exit(0)
+
+
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(play(sys.argv[1].split(","), Aim.read(sys.argv[2])))))  # noqa: T201
+    asyncio.run(main())

@@ -102,6 +102,11 @@ class Connection(asyncio.Protocol):
             self.deeds["streams answered"] += 1
             self.open_streams.discard(it.stream)
 
+    async def leave(self) -> None:
+        """Hang up without a word."""
+        self._close()
+        await asyncio.sleep(0)
+
     def _close(self) -> None:
         self.is_open = False
         self.open_streams.clear()

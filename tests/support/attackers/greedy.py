@@ -22,8 +22,23 @@ def _text(number: int) -> str:
     return f"第{number:06}条{said}"
 
 
-async def flood(aim: Aim, deeds: Deeds) -> None:
-    """At the balancer, by one connection of each kind."""
+async def labels(aim: Aim, deeds: Deeds) -> None:
+    """Labels alone."""
+    await _flood(aim, deeds, AT_ONCE, 0, 0)
+
+
+async def bulks(aim: Aim, deeds: Deeds) -> None:
+    """Streams of labels."""
+    await _flood(aim, deeds, 0, AT_ONCE // 6, 0)
+
+
+async def chats(aim: Aim, deeds: Deeds) -> None:
+    """Chats, at once and as they are written."""
+    await _flood(aim, deeds, 0, 0, AT_ONCE // 2)
+
+
+async def _flood(aim: Aim, deeds: Deeds, labels: int, bulks: int, chats: int) -> None:
+    """At the balancer, so many of each kind at once."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
     numbers = count()
     async with (
@@ -35,8 +50,8 @@ async def flood(aim: Aim, deeds: Deeds) -> None:
         reply = other.unary_unary("/tidegate.v1.Chat/Reply")
         talk = other.unary_stream("/tidegate.v1.Chat/JudgeAndReply")
         texts = [_text(number) for number in range(16)]
-        labels = [sentiment_pb2.ClassifyRequest(text=text).SerializeToString() for text in texts]
-        chats = [chat_pb2.ReplyRequest(text=text).SerializeToString() for text in texts]
+        alone = [sentiment_pb2.ClassifyRequest(text=text).SerializeToString() for text in texts]
+        talks = [chat_pb2.ReplyRequest(text=text).SerializeToString() for text in texts]
         items = [
             sentiment_pb2.ClassifyStreamRequest(
                 item_id="1", request=sentiment_pb2.ClassifyRequest(text=text)
@@ -45,13 +60,13 @@ async def flood(aim: Aim, deeds: Deeds) -> None:
         ]
 
         async def label() -> None:
-            await classify(labels[next(numbers) % 16], timeout=20, metadata=_MINE)
+            await classify(alone[next(numbers) % 16], timeout=20, metadata=_MINE)
 
         async def say() -> None:
-            await reply(chats[next(numbers) % 16], timeout=60, metadata=_MINE)
+            await reply(talks[next(numbers) % 16], timeout=60, metadata=_MINE)
 
         async def listen() -> None:
-            async for _ in talk(chats[next(numbers) % 16], timeout=60, metadata=_MINE):
+            async for _ in talk(talks[next(numbers) % 16], timeout=60, metadata=_MINE):
                 pass
 
         async def stream() -> None:
@@ -76,12 +91,12 @@ async def flood(aim: Aim, deeds: Deeds) -> None:
                     await act()
                     deeds["calls answered"] += 1
                 except grpc.aio.AioRpcError as error:
-                    deeds[error.code().name] += 1
+                    deeds[f"{error.code().name}: {(error.details() or '')[:120]}"] += 1
                     await asyncio.sleep(_PAUSE_S)
 
         await asyncio.gather(
-            *(again(label) for _ in range(AT_ONCE)),
-            *(again(say) for _ in range(AT_ONCE // 2)),
-            *(again(listen) for _ in range(AT_ONCE // 2)),
-            *(again(stream) for _ in range(AT_ONCE // 6)),
+            *(again(label) for _ in range(labels)),
+            *(again(say) for _ in range(chats)),
+            *(again(listen) for _ in range(chats)),
+            *(again(stream) for _ in range(bulks)),
         )

@@ -75,10 +75,12 @@ async def silent(aim: Aim, deeds: Deeds) -> None:
 
 
 async def handshakes(aim: Aim, deeds: Deeds) -> None:
-    """Handshakes of TLS that stop after the first words, or before any."""
+    """Handshakes of TLS that stop after the first words, or before any; one name that is asked for is a line of a log."""
     hello = _hello()
+    forged = hello.replace(b"localhost", b"a\nforged\x1b")
     await asyncio.gather(
-        besiege(aim.tls, deeds, 300, 0, _headers, hello),
+        besiege(aim.tls, deeds, 200, 0, _headers, hello),
+        besiege(aim.tls, deeds, 100, 0, _headers, forged),
         besiege(aim.tls, deeds, 100, 0, _headers, hello[:20]),
         besiege(aim.tls, deeds, 100, 0, _headers, b""),
     )

@@ -1,6 +1,7 @@
 """Keeps up a number of connections, each with a number of calls that are under way, and begins anew what is ended.
 
-What is ended comes back at a tenth of the number a second: an attacker doesn't give up, and doesn't open without end.
+They come within some five seconds. What is ended comes back at a tenth of the number a second: an attacker doesn't give up, and
+doesn't open without end.
 """
 
 import asyncio
@@ -10,8 +11,9 @@ from support.attackers.aim import Deeds
 from support.attackers.connection import Connection, connect
 from support.frames import PREFACE, settings
 
-AGAIN_S = 1.0
+COMING_S = 5.0
 AGAIN_SHARE = 0.1
+_TURN_S = 0.1
 
 
 async def besiege(
@@ -27,20 +29,25 @@ async def besiege(
     """Have so many connections, with so many calls in all that `begin` begins one by one."""
     each = -(-calls // connections) if calls else 0
     held: list[Connection | None] = [None] * connections
-    budget, more = connections + calls, max(round((connections + calls) * AGAIN_SHARE), 1)
+    all_of_it = connections + calls
+    left, owed, place = all_of_it, 0.0, 0
     while True:
-        for index, it in enumerate(held):
-            if budget <= 0:
+        rate = all_of_it / COMING_S if left > 0 else all_of_it * AGAIN_SHARE
+        owed = min(owed + rate * _TURN_S, rate)
+        for _ in range(connections):
+            if owed < 1:
                 break
+            # On from where it stopped, so that all connections get their calls.
+            index = place = (place + 1) % connections
+            it = held[index]
             if it is None or not it.is_open:
-                budget -= 1
+                owed, left = owed - 1, left - 1
                 it = held[index] = await connect(port, deeds, greeting, reads=reads)
-            while it is not None and it.is_open and len(it.open_streams) < each and budget > 0:
-                budget -= 1
+            while it is not None and it.is_open and len(it.open_streams) < each and owed >= 1:
+                owed, left = owed - 1, left - 1
                 begin(it)
                 await it.drained() if reads else await asyncio.sleep(0)
         deeds["held at most"] = max(
             deeds["held at most"], sum(len(it.open_streams) for it in held if it is not None)
         )
-        await asyncio.sleep(AGAIN_S)
-        budget = more
+        await asyncio.sleep(_TURN_S)

@@ -1,6 +1,7 @@
 """Callers who ask and never take the answer, and such as speak a byte now and then."""
 
 import asyncio
+from collections.abc import Sequence
 
 from support.attackers.aim import Aim, Deeds
 from support.attackers.connection import Connection
@@ -28,11 +29,23 @@ _ASKED = (
     ("/grpc.health.v1.Health/Watch", b""),
     ("/grpc.health.v1.Health/Check", b""),
 )
+# Who may call a server may take its slots, as a balancer does: there, only what takes none is asked.
+_ASKED_SERVERS = tuple(
+    each for each in _ASKED if "/tidegate.v1.Instance/" in each[0] or "health" in each[0]
+)
 CALLS = 300
 
 
 def _ask(it: Connection) -> None:
-    path, content = _ASKED[it.deeds["streams"] % len(_ASKED)]
+    _ask_one(it, _ASKED)
+
+
+def _ask_server(it: Connection) -> None:
+    _ask_one(it, _ASKED_SERVERS)
+
+
+def _ask_one(it: Connection, among: Sequence[tuple[str, bytes]]) -> None:
+    path, content = among[it.deeds["streams"] % len(among)]
     it.call(path, content, _MINE, ends=path != STREAM)
 
 
@@ -47,16 +60,18 @@ async def no_window(aim: Aim, deeds: Deeds) -> None:
     """Answers for which there is no room: the window is zero and stays so."""
     closed = PREFACE + settings(window=0)
     await asyncio.gather(
-        *(besiege(port, deeds, 15, CALLS, _ask, closed) for port in aim.grpc),
-        *(besiege(port, deeds, 5, 50, _ask_for_much, closed) for port in aim.grpc),
+        besiege(aim.front, deeds, 15, CALLS, _ask, closed),
+        besiege(aim.front, deeds, 5, 50, _ask_for_much, closed),
+        besiege(aim.server, deeds, 15, CALLS, _ask_server, closed),
     )
 
 
 async def no_reading(aim: Aim, deeds: Deeds) -> None:
     """Answers that stay in the socket."""
     await asyncio.gather(
-        *(besiege(port, deeds, 15, CALLS, _ask, reads=False) for port in aim.grpc),
-        *(besiege(port, deeds, 5, 50, _ask_for_much, reads=False) for port in aim.grpc),
+        besiege(aim.front, deeds, 15, CALLS, _ask, reads=False),
+        besiege(aim.front, deeds, 5, 50, _ask_for_much, reads=False),
+        besiege(aim.server, deeds, 15, CALLS, _ask_server, reads=False),
     )
 
 
