@@ -1,19 +1,27 @@
-"""Those who do nothing wrong: how long they wait for their labels while something else goes on."""
+"""Those who do nothing wrong, on an ordinary day: how long they wait for their labels while something else goes on.
+
+They chat as well: a system that serves chats has steps that read their prompts, and labels that wait for those.
+"""
 
 import asyncio
 import random
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import grpc
 
-from tidegate.v1 import sentiment_pb2, sentiment_pb2_grpc
+from tidegate.v1 import chat_pb2, chat_pb2_grpc, sentiment_pb2, sentiment_pb2_grpc
 
-RATE = 60.0
+RATE = 30.0
+CHATS = 3.0
+"""A second. Both together are three quarters of what two of the town's servers give."""
 CALLERS = 4
 TIMEOUT_S = 5.0
+_QUESTION = "我的快递还没有到，请问是怎么回事？" * 35
+"""As long as a conversation of some turns."""
 
 Door: TypeAlias = tuple[int, grpc.ChannelCredentials | None]
 """A port, and how it is met; None is in plaintext."""
@@ -57,6 +65,7 @@ class Others:
                 else grpc.aio.secure_channel(address, credentials, options)
             )
         self._stubs = [sentiment_pb2_grpc.SentimentStub(each) for each in self._channels]
+        self._chats = [chat_pb2_grpc.ChatStub(each) for each in self._channels]
         self._chance = random.Random(1)
         self._count = 0
 
@@ -72,9 +81,10 @@ class Others:
         waits, calls = Waits(), set[asyncio.Task[None]]()
         story, due_s = asyncio.ensure_future(what), time.monotonic()
         while not story.done():
-            due_s += self._chance.expovariate(RATE)
+            due_s += self._chance.expovariate(RATE + CHATS)
             await asyncio.sleep(max(due_s - time.monotonic(), 0.0))
-            call = asyncio.ensure_future(self._label(waits))
+            is_chat = self._chance.random() < CHATS / (RATE + CHATS)
+            call = asyncio.ensure_future(self._chat() if is_chat else self._label(waits))
             calls.add(call)
             call.add_done_callback(calls.discard)
         await asyncio.gather(*calls)
@@ -98,3 +108,13 @@ class Others:
         except grpc.aio.AioRpcError as error:
             waits.failures.append(f"{error.code().name}: {error.details()}")
         waits.seconds.append(time.monotonic() - began_s)
+
+    async def _chat(self) -> None:
+        """One is enough to keep the engines at what they do on such a day; what becomes of it is looked at elsewhere."""
+        self._count += 1
+        number = self._count % CALLERS
+        asked = chat_pb2.ReplyRequest(text=f"第{self._count}次问：{_QUESTION}")
+        with suppress(grpc.aio.AioRpcError):
+            await self._chats[number].Reply(
+                asked, timeout=30, metadata=(("tidegate-caller", f"other-{number}"),)
+            )
