@@ -1,0 +1,88 @@
+"""Keeps account of the callers' side: every call that began, how it ended, and every attempt that went out for it.
+
+The room that it takes doesn't grow with the calls. Knows nothing of balancers, and reads no clock.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from benchmarks.soak.ending import End, Kind
+
+LANES = ("sentiment", "chat")
+# To the hundredth of a second: a few thousand numbers at most, however many calls.
+_STEPS_A_SECOND = 100
+
+
+class BookError(Exception):
+    """A call was ended twice, or was never begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """The attempts of one lane so far. `doubtful` ended without a word from any balancer: it may not have heard of them."""
+
+    begun: int = 0
+    ended: int = 0
+    doubtful: int = 0
+
+
+@dataclass(slots=True)
+class Book:
+    """Calls by kind and end, attempts by lane."""
+
+    ends: dict[Kind, Counter[End]] = field(
+        default_factory=lambda: {kind: Counter() for kind in Kind}
+    )
+    begun: Counter[Kind] = field(default_factory=Counter)
+    attempts: dict[str, Attempts] = field(default_factory=lambda: dict.fromkeys(LANES, Attempts()))
+    errors: list[str] = field(default_factory=list)
+    """What the account itself has found wrong."""
+    _open: dict[int, Kind] = field(default_factory=dict)
+    _took: dict[Kind, Counter[int]] = field(
+        default_factory=lambda: {kind: Counter() for kind in Kind}
+    )
+    _numbers: int = 0
+
+    def begin(self, kind: Kind) -> int:
+        """Note that a call begins; returns its number."""
+        self._numbers += 1
+        self._open[self._numbers] = kind
+        self.begun[kind] += 1
+        return self._numbers
+
+    def end(self, number: int, end: End, took_s: float) -> None:
+        """Note how it ended. A second end is an error of ours or of the client's, and is noted as one."""
+        kind = self._open.pop(number, None)
+        if kind is None:
+            self.errors.append(f"call {number} ended once more, {end.value}")
+            return
+        self.ends[kind][end] += 1
+        if end in (End.FULL, End.SHORT):
+            self._took[kind][round(took_s * _STEPS_A_SECOND)] += 1
+
+    @property
+    def unaccounted(self) -> int:
+        """Calls that began and have not ended."""
+        return len(self._open)
+
+    def attempt(self, lane: str, *, begun: int = 0, ended: int = 0, doubtful: int = 0) -> None:
+        """Note what became of attempts."""
+        so_far = self.attempts[lane]
+        self.attempts[lane] = Attempts(
+            so_far.begun + begun, so_far.ended + ended, so_far.doubtful + doubtful
+        )
+
+    def snapshot(self) -> Mapping[str, Attempts]:
+        """The attempts as they stand."""
+        return dict(self.attempts)
+
+    def percentile_s(self, kind: Kind, share: float) -> float | None:
+        """The time within which a share (0 to 1) of the answers had come; None without any."""
+        times = self._took[kind]
+        left = share * sum(times.values())
+        for step in sorted(times):
+            left -= times[step]
+            if left <= 0:
+                return step / _STEPS_A_SECOND
+        return None
