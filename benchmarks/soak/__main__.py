@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import machine
@@ -71,19 +72,21 @@ def _soak(given: argparse.Namespace) -> None:
     system = System(folder, consul, given.instances, given.model)
     log = Journal(given.read)
     try:
-        asyncio.run(_run(Soak(system, wanted, log, tell)))
+        asyncio.run(_run(lambda: Soak(system, wanted, log, tell), system))
     finally:
-        system.kill_all()
         log.close()
 
 
-async def _run(soak: Soak) -> None:
-    running = asyncio.ensure_future(soak.run())
+async def _run(soak: Callable[[], Soak], system: System) -> None:
+    # Made on the loop: gRPC binds its channels to it.
+    running = asyncio.ensure_future(soak().run())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     try:
         await running
     except asyncio.CancelledError:
         sys.exit("soak: ended before its time")
+    finally:
+        await system.kill_all()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,8 +17,8 @@ from benchmarks.soak.counted import CountedClient
 from benchmarks.soak.ending import End, Kind, end_of
 from benchmarks.soak.page import Page
 from benchmarks.soak.traffic import STREAM_ITEMS, Arrival
-from tidegate.clients import TidegateError
 from tidegate.clients import End as ReplyEnd
+from tidegate.clients import TidegateError
 from tidegate.clients.errors import error_of_call
 from tidegate.v1 import sentiment_pb2
 

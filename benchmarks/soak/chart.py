@@ -3,6 +3,7 @@
 Needs matplotlib, which nothing else does.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,7 +90,7 @@ def _ended(lines: Sequence[Line], pane: Any) -> None:
     rates = {
         end: [
             (bins[b].get(end, 0) - bins[a].get(end, 0)) / (b - a) / _BIN_S
-            for a, b in zip(at, at[1:], strict=False)
+            for a, b in itertools.pairwise(at)
         ]
         for end in _ENDS
     }

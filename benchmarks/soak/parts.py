@@ -51,16 +51,17 @@ class Part:
         self._process.send_signal(signal.SIGTERM)
         with contextlib.suppress(asyncio.TimeoutError):
             return await asyncio.wait_for(self._process.wait(), _END_S)
-        self.kill()
+        await self.kill()
         return None
 
-    def kill(self) -> None:
+    async def kill(self) -> None:
         """End it for good, at once."""
         self._is_wanted = False
         if self._keeping is not None:
             self._keeping.cancel()
-        if self.pid:
-            os.kill(self.pid, signal.SIGKILL)
+        if self._process is not None and self.pid:
+            self._process.kill()
+            await self._process.wait()
 
     async def _keep(self) -> None:
         while self._is_wanted and self._process is not None:

@@ -5,8 +5,9 @@ Knows every part, and judges nothing.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from itertools import count
 from random import Random
 
 from benchmarks.soak import mischief, traffic
@@ -93,26 +94,22 @@ class Soak:
 
     async def _capacity(self) -> Rates:
         """How many labels and chats a second are answered when there are always more, of either."""
-        end_s = time.monotonic() + self._wanted.measure_s
-        client, numbers = self._callers.patient, iter(range(1_000_000))
+        began_s, client, numbers = time.monotonic(), self._callers.patient, count(1)
 
-        async def again_and_again(call: Callable[[str], object]) -> int:
-            count = 0
-            while time.monotonic() < end_s:
-                await call(f"第{next(numbers)}条")  # type: ignore[misc]
-                count += time.monotonic() < end_s
-            return count
+        async def rate(call: Callable[[str], Awaitable[object]]) -> float:
+            """Calls a second of one who calls again and again, the last one to its end."""
+            calls, now_s = 0, began_s
+            while now_s < began_s + self._wanted.measure_s:
+                await call(f"第{next(numbers)}条")
+                calls, now_s = calls + 1, time.monotonic()
+            return calls / (now_s - began_s)
 
-        calls = [(client.classify, SENTIMENT_SLOTS), (client.reply, CHAT_SLOTS)]
-        labels, chats = [
-            [again_and_again(call) for _ in range(self._system.instances * slots)]
-            for call, slots in calls
-        ]
-        counts = await asyncio.gather(*labels, *chats)
-        return Rates(
-            sum(counts[: len(labels)]) / self._wanted.measure_s,
-            sum(counts[len(labels) :]) / self._wanted.measure_s,
+        size = self._system.instances
+        labels, chats = await asyncio.gather(
+            asyncio.gather(*(rate(client.classify) for _ in range(size * SENTIMENT_SLOTS))),
+            asyncio.gather(*(rate(client.reply) for _ in range(size * CHAT_SLOTS))),
         )
+        return Rates(sum(labels), sum(chats))
 
     async def _call(self, rates: Rates) -> None:
         began_s = time.monotonic()

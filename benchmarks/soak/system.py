@@ -76,10 +76,10 @@ class System:
             self._known = [each.pid for each in records if each.is_alive and not each.is_ending]
         return self._known
 
-    def kill_all(self) -> None:
-        """End everything at once."""
+    async def kill_all(self) -> None:
+        """End everything at once; returns when what was started here is gone."""
         for part in (self.web, *self.balancers, self.consul):
-            part.kill()
+            await part.kill()
         for pid in self.instance_pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -83,6 +83,8 @@ class Watching:
             each.hot != self._system.instances for each in found
         ):
             return False
+        if len(self._system.instance_pids()) != self._system.instances:
+            return False
         self.addresses = found[0].addresses
         return await answers(self._system.page_port, "/api/about") and await answers(
             self._system.consul_port, "/v1/status/leader"
