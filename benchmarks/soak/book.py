@@ -20,11 +20,25 @@ class BookError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """The attempts of one lane so far. `doubtful` ended without a word from any balancer: it may not have heard of them."""
+    """The attempts of one lane so far.
+
+    Of those that ended, `broken` had no word from a balancer but a failure of the transport, `left` none because their caller's
+    time was over or he hung up: nobody may have heard of the former, nor, where something stood still, of the latter.
+    """
 
     begun: int = 0
     ended: int = 0
-    doubtful: int = 0
+    broken: int = 0
+    left: int = 0
+
+    def since(self, before: "Attempts") -> "Attempts":
+        """What has come since."""
+        return Attempts(
+            self.begun - before.begun,
+            self.ended - before.ended,
+            self.broken - before.broken,
+            self.left - before.left,
+        )
 
 
 @dataclass(slots=True)
@@ -66,11 +80,21 @@ class Book:
         """Calls that began and have not ended."""
         return len(self._open)
 
-    def attempt(self, lane: str, *, begun: int = 0, ended: int = 0, doubtful: int = 0) -> None:
-        """Note what became of attempts."""
+    def begin_attempt(self, lane: str) -> None:
+        """Note that an attempt goes out."""
+        self._add(lane, Attempts(begun=1))
+
+    def end_attempt(self, lane: str, *, broken: int = 0, left: int = 0) -> None:
+        """Note that one ended, and whether without a word."""
+        self._add(lane, Attempts(ended=1, broken=broken, left=left))
+
+    def _add(self, lane: str, more: Attempts) -> None:
         so_far = self.attempts[lane]
         self.attempts[lane] = Attempts(
-            so_far.begun + begun, so_far.ended + ended, so_far.doubtful + doubtful
+            so_far.begun + more.begun,
+            so_far.ended + more.ended,
+            so_far.broken + more.broken,
+            so_far.left + more.left,
         )
 
     def snapshot(self) -> Mapping[str, Attempts]:

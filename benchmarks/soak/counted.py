@@ -12,6 +12,7 @@ from tidegate.v1.sentiment_pb2_grpc import SentimentStub
 
 _OURS = ("grpc-status-details-bin", "tidegate-served-by")
 """What only a balancer or an instance says. Where neither is there, nobody may have heard of the call."""
+_LEFT = (grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED)
 _MADE_UP = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL)
 
 
@@ -41,7 +42,7 @@ class CountedClient(AsyncClient):
     def _counted(self, method: Callable[..., Any], lane: str) -> Callable[..., Any]:
         def begin(*arguments: Any, **options: Any) -> Any:
             call = method(*arguments, **options)
-            self._book.attempt(lane, begun=1)
+            self._book.begin_attempt(lane)
             call.add_done_callback(lambda done: self._note(done, lane))
             return call
 
@@ -53,10 +54,11 @@ class CountedClient(AsyncClient):
         task.add_done_callback(self._noting.discard)
 
     async def _end(self, call: Any, lane: str) -> None:
-        doubtful = 0
+        broken, left = 0, 0
         try:
-            if await call.code() in _MADE_UP:
-                said = dict(await call.trailing_metadata() or ())
-                doubtful = int(not any(key in said for key in _OURS))
+            code = await call.code()
+            said = dict(await call.trailing_metadata() or ())
+            if not any(key in said for key in _OURS):
+                broken, left = int(code in _MADE_UP), int(code in _LEFT)
         finally:
-            self._book.attempt(lane, ended=1, doubtful=doubtful)
+            self._book.end_attempt(lane, broken=broken, left=left)

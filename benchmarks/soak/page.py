@@ -26,32 +26,31 @@ class Page:
     async def judge(self, text: str) -> End:
         """One call from the page, to its end."""
         body = {"turns": [{"role": "user", "content": text}], "deadline_s": _DEADLINE_S}
-        has_begun, is_sent, doubtful = False, False, 1
+        has_begun, is_sent, broken, left = False, False, 1, 0
         try:
             stream = events(self._port, "POST", "/api/judge", body)
             async with aclosing(stream):
-                self._book.attempt("chat", begun=1)
+                self._book.begin_attempt("chat")
                 is_sent = True
                 async for name, said in stream:
                     if name == "end":
-                        doubtful = 0
+                        broken = 0
                         return End.SHORT if said["degraded"] else End.FULL
                     if name == "error":
-                        doubtful = int(not (has_begun or said["reason"] or said["served_by"]))
+                        broken = int(not (has_begun or said["reason"] or said["served_by"]))
                         end = _KINDS.get(said["kind"], End.FAILED)
                         return End.CUT if has_begun and end is not End.EXPIRED else end
                     has_begun = has_begun or name != "warming"
-                    doubtful = int(not has_begun)
+                    broken = int(not has_begun)
             raise HttpError("no end")
         except (HttpError, OSError):
             return End.CUT if has_begun else End.FAILED
         except asyncio.CancelledError:
-            # Told by the connection that goes: a balancer that lives has heard of it.
-            doubtful = 0
+            broken, left = 0, 1
             raise
         finally:
             if is_sent:
-                self._book.attempt("chat", ended=1, doubtful=doubtful)
+                self._book.end_attempt("chat", broken=broken, left=left)
 
     async def keep_tab(self, rng: Random, note: Callable[[str], None]) -> None:
         """Open the page, watch the fleet, close the tab, open another, for ever. `note` is told what is not as it should be."""

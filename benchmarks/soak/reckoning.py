@@ -1,8 +1,8 @@
 """Holds the callers' account against the balancers': at a look, and from look to look.
 
-At any instant as many attempts are under way as balancers have calls; between two looks, with the same balancers alive, as many
-began as came. A balancer that was killed takes its counts since the last look with it: then it can only be said how many calls
-nobody else has counted, and that there were no more than callers made. Pure arithmetic.
+At any instant as many attempts are under way as balancers have calls; between two looks at the same balancers, as many began as came. Where
+something was stopped or a connection lost between, attempts that ended without a word may never have come. And a balancer that was killed takes its counts since
+the last look with it: then it can only be said how many attempts nobody else has counted, and that there were no more than callers made. Pure arithmetic.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ Lives = tuple[int, ...]
 class Account:
     """Both sides at one instant: lives of balancers by process, their statuses, the callers' attempts."""
 
+    at_s: float
     lives: Lives
     statuses: tuple[Status, ...]
     attempts: Mapping[str, Attempts]
@@ -53,24 +54,29 @@ class Reckoning:
     wrong: list[str] = field(default_factory=list)
     _last: Account | None = None
 
-    def take(self, now: Account) -> None:
-        """Take in a settled account."""
+    @property
+    def since_s(self) -> float:
+        """When the last account was taken; nothing that happened before matters to the next."""
+        return 0.0 if self._last is None else self._last.at_s
+
+    def take(self, now: Account, *, is_disturbed: bool) -> None:
+        """Take in a settled account. `is_disturbed`: a balancer, the page or the whole machine stood still since the last."""
         last, self._last = self._last, now
         if last is None:
             return
         is_same = last.lives == now.lives
-        came, missing, doubtful = 0, 0, 0
+        came, missing, broken = 0, 0, 0
         for lane in LANES:
-            begun = now.attempts[lane].begun - last.attempts[lane].begun
-            doubted = now.attempts[lane].doubtful - last.attempts[lane].doubtful
+            since = now.attempts[lane].since(last.attempts[lane])
             counted = _came(last, now, lane)
-            came, missing, doubtful = came + begun, missing + begun - counted, doubtful + doubted
-            most = doubted if is_same else begun
-            if not 0 <= begun - counted <= most:
+            came, missing = came + since.begun, missing + since.begun - counted
+            broken += since.broken
+            most = since.broken + (since.left if is_disturbed else 0) if is_same else since.begun
+            if not 0 <= since.begun - counted <= most:
                 self.wrong.append(
-                    f"{lane}: callers made {begun} attempts, balancers count {counted}"
+                    f"{lane}: callers made {since.begun} attempts, balancers count {counted}"
                 )
-        if is_same and not doubtful:
+        if is_same and not is_disturbed and not broken:
             self.exact, self.exact_calls = self.exact + 1, self.exact_calls + came
         else:
             self.bounded, self.bounded_calls = self.bounded + 1, self.bounded_calls + came

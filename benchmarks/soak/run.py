@@ -76,7 +76,11 @@ class Soak:
         beside += [self._callers.page.keep_tab(rng, self._book.errors.append) for _ in range(_TABS)]
         running = [asyncio.ensure_future(each) for each in beside]
         try:
-            await asyncio.gather(self._call(rates), self._strike())
+            story = asyncio.gather(self._call(rates), self._strike())
+            done, _ = await asyncio.wait({story, *running}, return_when=asyncio.FIRST_COMPLETED)
+            # What goes on for ever ends by an error of ours alone.
+            for each in done:
+                await each
             await self._callers.ended(CHAT_S + _REST_S)
             await self._until_whole(_WHOLE_AGAIN_S)
         finally:
@@ -132,6 +136,7 @@ class Soak:
         for at_s in sorted({blow.at_s for blow in blows}):
             await asyncio.sleep(max(began_s + at_s - time.monotonic(), 0.0))
             hit_s = time.monotonic()
+            over = self._watching.disturbed()
             said = await asyncio.gather(
                 *(
                     self._striker.strike(
@@ -143,6 +148,8 @@ class Soak:
                 )
             )
             is_whole = await self._until_whole(_WHOLE_AGAIN_S)
+            # Until all is there again, connections are made anew.
+            over()
             back_s = time.monotonic() - hit_s
             self._journal.write("back", said=said, is_whole=is_whole, after_s=round(back_s, 2))
             again = f"all there again after {back_s:.1f} s" if is_whole else "NOT ALL THERE"

@@ -18,9 +18,11 @@ from tidegate.balancer.launchers.ledger import Ledger
 
 BALANCERS = 2
 SERVICE = "soak"
-STEP_S, REPLY_TOKENS = 0.5, 12
+STEP_S, REPLY_TOKENS = 0.4, 12
 """A label takes one step beside what runs, a reply twelve: few calls fill the fleet, so that two cores hardly notice."""
-SENTIMENT_SLOTS, CHAT_SLOTS = 2, 2
+SENTIMENT_SLOTS, CHAT_SLOTS = 2, 1
+SENTIMENT_WAIT_S = 5.0
+"""In proportion: these labels take three times as long as real ones."""
 
 
 @dataclass
@@ -104,6 +106,9 @@ class System:
             f"step_s = {STEP_S}\nprompt_token_s = 0\nrow_s = 0\nreply_tokens = {REPLY_TOKENS}\n"
         )
         slots = f"--sentiment-slots {SENTIMENT_SLOTS} --chat-slots {CHAT_SLOTS}"
+        if not self.model:
+            # Steps that are long on purpose, in which nothing needs to be read in parts.
+            slots += f" --step-ms {2000 * STEP_S:.0f}"
         config = self.folder / "balancer.toml"
         config.write_text(
             f"""
@@ -111,6 +116,7 @@ class System:
             consul = "http://127.0.0.1:{self.consul_port}"
             service_name = "{SERVICE}"
             slow_start_s = 0
+            sentiment_wait_s = {SENTIMENT_WAIT_S}
             [process]
             server = "--model {self.model or f"simulated:{latency}"} {slots}"
             state = "{self.folder}/state"

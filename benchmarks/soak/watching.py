@@ -4,11 +4,12 @@ Decides nothing: what the figures should be is for reckoning and gates.
 """
 
 import asyncio
+import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from benchmarks.soak.book import Book
+from benchmarks.soak.book import LANES, Book
 from benchmarks.soak.journal import Journal
 from benchmarks.soak.look import Status, Watcher, answers
 from benchmarks.soak.reckoning import Account, Reckoning
@@ -27,6 +28,7 @@ class Watching:
     def __init__(self, system: System, book: Book, journal: Journal) -> None:
         self.reckoning = Reckoning()
         self.readings = 0
+        self._disturbances: list[tuple[float, float]] = []
         self.lost = 0
         """Calls that a metrics port had nowhere, over all readings."""
         self.addresses: tuple[str, ...] = ()
@@ -48,7 +50,18 @@ class Watching:
             await asyncio.sleep(_BEAT_S)
             late_s = time.monotonic() - before_s - _BEAT_S
             if late_s > _LATE_S:
+                self._disturbances.append((before_s, time.monotonic()))
                 self._journal.write("gap", lasted_s=round(late_s, 2))
+
+    def disturbed(self) -> Callable[[], None]:
+        """Note that a balancer or the page is lost or stands still from now on; returns what notes that it is over."""
+        begin_s, place = time.monotonic(), len(self._disturbances)
+        self._disturbances.append((begin_s, math.inf))
+
+        def over() -> None:
+            self._disturbances[place] = begin_s, time.monotonic()
+
+        return over
 
     async def look(self) -> bool:
         """Take one account. Returns whether both balancers answered and callers and balancers agree on what is under way."""
@@ -57,7 +70,14 @@ class Watching:
             if account is None:
                 return False
             if account.is_settled and account.attempts == self._book.snapshot():
-                self.reckoning.take(account)
+                # What held everything up a moment ago is noticed by the next beat.
+                await asyncio.sleep(2 * _BEAT_S)
+                since_s = self.reckoning.since_s
+                is_disturbed = any(
+                    begin < account.at_s and since_s < end for begin, end in self._disturbances
+                )
+                self.reckoning.take(account, is_disturbed=is_disturbed)
+                self._journal.write("look", **_told(account))
                 return True
             await asyncio.sleep(_PAUSE_S)
         self.reckoning.unsettled += 1
@@ -114,11 +134,23 @@ class Watching:
 
     async def _account(self) -> Account | None:
         """The callers' side, then the balancers'; None when one of them doesn't answer."""
-        before, lives = self._book.snapshot(), self._lives()
+        at_s, before, lives = time.monotonic(), self._book.snapshot(), self._lives()
         statuses = [each for each in await self.statuses() if each is not None]
         if len(statuses) < len(self._watchers) or lives != self._lives():
             return None
-        return Account(lives, tuple(statuses), before)
+        return Account(at_s, lives, tuple(statuses), before)
 
     def _lives(self) -> tuple[int, ...]:
         return tuple(each.pid for each in self._system.balancers)
+
+
+def _told(account: Account) -> dict[str, object]:
+    """An account as JSON's values."""
+    return {
+        lane: {
+            "under_way": account.under_way(lane),
+            "waiting": sum(each.lanes[lane].waiting for each in account.statuses),
+            "offered": account.offered(lane),
+        }
+        for lane in LANES
+    }
