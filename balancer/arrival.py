@@ -27,6 +27,8 @@ def read_call(
     size_bytes: int,
     left_s: float | None,
     now: float,
+    *,
+    is_stream: bool = False,
 ) -> Call:
     """The call of `lane` that arrived at `now` and has `left_s` until its deadline, if any.
 
@@ -42,6 +44,7 @@ def read_call(
         conversation=key_of(said.get(CONVERSATION_KEY)),
         size_bytes=size_bytes,
         caller=key_of(said.get(CALLER_KEY)) or peer,
+        is_stream=is_stream,
         is_retried=_previous_attempts(said) > 0,
     )
 

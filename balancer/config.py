@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 from urllib.parse import urlsplit
@@ -38,9 +39,10 @@ from tidegate.balancer.launchers.settings import (
     SwarmSettings,
 )
 from tidegate.balancer.scale_settings import ScaleSettings
-from tidegate.identity.exposure import is_loopback, lets_anonymous_in
-from tidegate.identity.problem import IdentityError
+from tidegate.identity.entrance import PORT_NEEDS, Entrance, consul_problems, lacking
+from tidegate.identity.exposure import is_loopback
 from tidegate.identity.tokens import NAME
+from tidegate.limits.settings import LimitSettings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -51,6 +53,11 @@ _PREFIX = "TIDEGATE_BALANCER_"
 _PROGRAM = "tidegate-balancer"
 
 
+_INSTANCE_NEEDS = (
+    ("instance_tls_cert", "instance_tls_ca"),
+    ("instance_tls_key", "instance_tls_cert"),
+    ("instance_tls_name", "instance_tls_ca"),
+)
 _OF_THE_LAUNCHER = ("--port", "--role", "--launched-by", "--config")
 
 
@@ -264,6 +271,9 @@ class BalancerSettings(BaseSettings):
         le=1,
         description="Share of calls (0 to 1) that are traced; where a caller traces, its own decision counts.",
     )
+    limits: LimitSettings = Field(
+        default_factory=LimitSettings, description="What one who calls may take."
+    )
     launcher: Literal["off", "process", "docker", "swarm", "kubernetes"] = Field(
         "off",
         description="What starts and stops instances as the load asks: off (nobody does), process "
@@ -367,23 +377,14 @@ class BalancerSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _secures_what_it_says(self) -> "BalancerSettings":
-        for given, needed in (
-            ("tls_key", "tls_cert"),
-            ("tls_client_ca", "tls_cert"),
-            ("tls_revoked", "tls_client_ca"),
-            ("instance_tls_cert", "instance_tls_ca"),
-            ("instance_tls_key", "instance_tls_cert"),
-            ("instance_tls_name", "instance_tls_ca"),
+        for problem in chain(
+            lacking(dict(self), (*PORT_NEEDS, *_INSTANCE_NEEDS)),
+            consul_problems(self.consul, self.consul_ca),
         ):
-            if getattr(self, given) and not getattr(self, needed):
-                raise ValueError(f"{given}: {getattr(self, given)} needs {needed}")
+            raise ValueError(problem)
         if self.consul_token and self.consul_token_file:
             raise ValueError(
                 "consul_token and consul_token_file are both given; one of them is accepted"
-            )
-        if self.consul_ca and not self.consul.startswith("https://"):
-            raise ValueError(
-                f"consul_ca: {self.consul_ca} is for https://, and consul is {self.consul}"
             )
         if self.instance_token_file and not self.instance_tls_ca and not self._calls_loopback_alone:
             raise ValueError(
@@ -398,21 +399,14 @@ class BalancerSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _says_who_may_call(self) -> "BalancerSettings":
-        try:
-            self.lets_anonymous_in  # noqa: B018
-        except IdentityError as error:
-            raise ValueError(str(error)) from None
+        for problem in self.entrance.problems():
+            raise ValueError(problem)
         return self
 
     @property
-    def lets_anonymous_in(self) -> bool:
-        """Whether who shows nothing may call. Raises IdentityError where nothing says who may."""
-        return lets_anonymous_in(self.host, names_callers=self.names_callers, asked=self.anonymous)
-
-    @property
-    def names_callers(self) -> bool:
-        """Whether callers can show who they are."""
-        return self.tokens is not None or self.tls_client_ca is not None
+    def entrance(self) -> Entrance:
+        """How callers get in."""
+        return Entrance(self.host, self.tokens, self.tls_client_ca, self.anonymous)
 
     @property
     def _calls_loopback_alone(self) -> bool:

@@ -98,10 +98,10 @@ def guard_of(
         if settings.tls_revoked is None
         else watched_revoked("tls_revoked", settings.tls_revoked),
         takes_certificates=settings.tls_client_ca is not None,
-        takes_nobody=settings.lets_anonymous_in,
+        takes_nobody=settings.entrance.lets_anonymous_in,
     )
     callers = Callers(permits, by_certificate, permits.get(DEFAULT, Permit()))
-    is_open = restricts_nobody and not settings.names_callers
+    is_open = restricts_nobody and not settings.entrance.names_callers
     return Guard(
         Porter(Recognition(callers, credentials), own_token, on_denied),
         guards_lanes=not is_open or own_token is not None,

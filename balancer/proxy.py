@@ -163,7 +163,9 @@ class _Forward:
             return ending
 
         try:
-            await self._forward(context, 0, attempt)
+            # A slot is for one who has something to say.
+            await tape.message(0)
+            await self._forward(context, 0, attempt, is_stream=True)
         finally:
             tape.close()
 
@@ -173,6 +175,8 @@ class _Forward:
         size_bytes: int,
         attempt: Callable[[Lease, Call, Metadata], Awaitable[Outcome | _Ending]],
         on_cold: OnCold | None = None,
+        *,
+        is_stream: bool = False,
     ) -> None:
         """Hold a lease, make attempts until one comes to something, end the call as it ended."""
         # Read once: gRPC makes it anew each time.
@@ -185,6 +189,7 @@ class _Forward:
             size_bytes,
             context.time_remaining(),
             self.dispatcher.now_s(),
+            is_stream=is_stream,
         )
         try:
             async with self.dispatcher.lease(call, on_cold) as lease:

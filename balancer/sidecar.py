@@ -15,7 +15,7 @@ import grpc
 import structlog
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from tidegate.balancer.channels import Channels
@@ -42,7 +42,7 @@ from tidegate.balancer.guarding import (
 from tidegate.balancer.heat import Heat
 from tidegate.balancer.launchers.choice import launcher_of
 from tidegate.balancer.launchers.launcher import LaunchError
-from tidegate.balancer.methods import SERVICE_NAMES
+from tidegate.balancer.methods import SERVICE_NAMES, lane_of
 from tidegate.balancer.own_call import OwnCall
 from tidegate.balancer.port import PortError, bracketed, try_port
 from tidegate.balancer.proxy import Proxy
@@ -54,6 +54,11 @@ from tidegate.balancer.telemetry.fleet import FleetCollector
 from tidegate.balancer.telemetry.meter import Meter
 from tidegate.identity.door import Collected, Door
 from tidegate.identity.problem import IdentityError
+from tidegate.identity.why import Why
+from tidegate.limits.capped import Cap, Capped
+from tidegate.limits.patient import Patient
+from tidegate.limits.port import port_options
+from tidegate.limits.watch import StallWatch
 from tidegate.operating.admin import Admin
 from tidegate.operating.reload import compare
 from tidegate.v1 import fleet_pb2, fleet_pb2_grpc
@@ -62,16 +67,10 @@ if TYPE_CHECKING:
     from tidegate.balancer.telemetry.traces import Traces
 
 LISTENER_OPTIONS: tuple[tuple[str, int], ...] = (
-    # Waiting happens in our lanes, where it is seen, and not in HTTP/2's.
-    ("grpc.max_concurrent_streams", 10_000),
     # Beyond these gRPC cancels calls that nobody has looked at. To refuse them with a hint takes half of what an answer takes: when even
     # that is too much, all would stand in a queue of dead calls, which are taken up all the same. This one is about a second long.
     ("grpc.server.max_pending_requests", 500),
     ("grpc.server.max_pending_requests_hard_limit", 1_000),
-    ("grpc.max_send_message_length", -1),
-    # A system prompt of 2,000 characters makes up to 11 KB of metadata; gRPC's limit is 8.
-    ("grpc.max_metadata_size", 64 * 1024),
-    ("grpc.absolute_max_metadata_size", 64 * 1024),
 )
 FAREWELL_S = 0.5
 """For callers who watch the health and go elsewhere: gRPC cancels, without a word, what comes in the very moment in which a
@@ -193,30 +192,41 @@ class Sidecar:
         self._reporting: asyncio.Task[None] | None = None
         proxy = Proxy(self._dispatcher, self._channels, meter, self.sharing)
         within = proxy if self._traces is None else self._traces.around(proxy)
-        self._server = grpc.aio.server(
-            handlers=[Door(within, guard.porter.admit) if guard.guards_lanes else within],
-            # Two balancers on one port by mistake would share its connections without a word.
-            options=(*LISTENER_OPTIONS, ("grpc.so_reuseport", int(self._shares_port))),
-        )
+        lanes = Door(within, guard.porter.admit) if guard.guards_lanes else within
+        self._watch = StallWatch(settings.limits, meter.stalled)
         fleet = FleetService(
             self._dispatcher, str(self._discovery), version, self._drain, worker, self.heat
         )
         collected = Collected()
         fleet_pb2_grpc.add_FleetServicer_to_server(fleet, collected)  # type: ignore[arg-type]
-        self._server.add_generic_rpc_handlers(
-            tuple(
-                Door(each, guard.porter.admit_operator) if guard.guards_fleet else each
-                for each in collected.handlers
-            )
-        )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
+        beside = Collected()
+        beside.handlers = [
+            Door(each, guard.porter.admit_operator) if guard.guards_fleet else each
+            for each in collected.handlers
+        ]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, beside)  # type: ignore[arg-type]
         names = [
             *SERVICE_NAMES.values(),
             fleet_pb2.DESCRIPTOR.services_by_name["Fleet"].full_name,
             health.SERVICE_NAME,
             reflection.SERVICE_NAME,
         ]
-        reflection.enable_server_reflection(names, self._server)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
+            reflection.aio.ReflectionServicer(names), beside
+        )
+        cap = Cap(settings.limits.side_calls, lambda: meter.denied(Why.TOO_MANY_WATCH))
+        self._server = grpc.aio.server(
+            handlers=[
+                Patient(lanes, self._watch, self._is_wanted),
+                *(Patient(Capped(each, cap), self._watch) for each in beside.handlers),
+            ],
+            options=(
+                *LISTENER_OPTIONS,
+                *port_options(settings.limits),
+                # Two balancers on one port by mistake would share its connections without a word.
+                ("grpc.so_reuseport", int(self._shares_port)),
+            ),
+        )
         self.port = 0
         self.metrics_port = 0
         self.admin_port = 0
@@ -249,6 +259,7 @@ class Sidecar:
         # A port that is this process's own: others may share the one above.
         own_port = self._server.add_insecure_port("127.0.0.1:0")
         await self._server.start()
+        self._watch.start()
         self._own_call.start(f"127.0.0.1:{own_port}")
         address = f"{bracketed(self._settings.host)}:{self.port}"
         _log.info("balancer listens", address=address, discovery=str(self._discovery))
@@ -290,6 +301,7 @@ class Sidecar:
             await asyncio.wait_for(self._dispatcher.drained(), self._settings.drain_s)
         cut_off = self._pool.in_flight
         await self._server.stop(STOP_GRACE_S)
+        await self._watch.stop()
         self._dispatcher.stop()
         await self._channels.close()
         if self.heat is not None:
@@ -299,6 +311,11 @@ class Sidecar:
         if self._traces is not None:
             await self._traces.stop()
         _log.info("balancer stopped", cut_off=cut_off)
+
+    def _is_wanted(self, path: str) -> bool:
+        """Whether others wait for the slot of a call."""
+        lane = lane_of(path)
+        return lane is not None and self._pool.is_awaited(lane)
 
     def _heat_of(
         self,

@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -18,8 +19,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from tidegate.identity.exposure import is_loopback, lets_anonymous_in
-from tidegate.identity.problem import IdentityError
+from tidegate.identity.entrance import PORT_NEEDS, Entrance, consul_problems, lacking
+from tidegate.identity.exposure import is_loopback
+from tidegate.limits.settings import InstanceLimitSettings
 from tidegate.server.affinity import parse_cpus
 
 if sys.version_info >= (3, 11):
@@ -35,7 +37,12 @@ class ServerSettings(BaseSettings):
     """Settings of `tidegate-server`, in the order in which `--help` tells them."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix=_PREFIX, cli_kebab_case=True, allow_inf_nan=False
+        frozen=True,
+        extra="forbid",
+        env_prefix=_PREFIX,
+        env_nested_delimiter="__",
+        cli_kebab_case=True,
+        allow_inf_nan=False,
     )
 
     config: Path | None = Field(
@@ -227,6 +234,9 @@ class ServerSettings(BaseSettings):
         le=1,
         description="Share of calls (0 to 1) that are traced; where a caller or a balancer traces, its own decision counts.",
     )
+    limits: InstanceLimitSettings = Field(
+        default_factory=InstanceLimitSettings, description="What one who calls may take."
+    )
     log_format: Literal["console", "json"] = Field(
         "console", description="How log lines look on stderr: console or json."
     )
@@ -279,33 +289,18 @@ class ServerSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _secures_what_it_says(self) -> "ServerSettings":
-        for given, needed in (
-            ("tls_key", "tls_cert"),
-            ("tls_client_ca", "tls_cert"),
-            ("tls_revoked", "tls_client_ca"),
-            ("trusted_names", "tls_client_ca"),
+        for problem in chain(
+            lacking(dict(self), (*PORT_NEEDS, ("trusted_names", "tls_client_ca"))),
+            consul_problems(self.consul, self.consul_ca),
+            self.entrance.problems(),
         ):
-            if getattr(self, given) and not getattr(self, needed):
-                raise ValueError(f"{given}: {getattr(self, given)} needs {needed}")
-        if self.consul_ca and not self.consul.startswith("https://"):
-            raise ValueError(
-                f"consul_ca: {self.consul_ca} is for https://, and consul is {self.consul}"
-            )
-        try:
-            self.lets_anonymous_in  # noqa: B018
-        except IdentityError as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(problem)
         return self
 
     @property
-    def lets_anonymous_in(self) -> bool:
-        """Whether who shows nothing may call. Raises IdentityError where nothing says who may."""
-        return lets_anonymous_in(self.host, names_callers=self.names_callers, asked=self.anonymous)
-
-    @property
-    def names_callers(self) -> bool:
-        """Whether balancers can show who they are."""
-        return self.tokens is not None or self.tls_client_ca is not None
+    def entrance(self) -> Entrance:
+        """How balancers get in."""
+        return Entrance(self.host, self.tokens, self.tls_client_ca, self.anonymous)
 
     @property
     def metrics_address(self) -> tuple[str, int] | None:
@@ -382,7 +377,7 @@ def read_settings(arguments: Sequence[str]) -> ServerSettings:
 
 def _refuse_unknown_variables() -> None:
     for variable in sorted(os.environ):
-        name = variable.upper().removeprefix(_PREFIX)
+        name = variable.upper().removeprefix(_PREFIX).partition("__")[0]
         if variable.upper().startswith(_PREFIX) and name.lower() not in ServerSettings.model_fields:
             known = ", ".join(f"{_PREFIX}{field.upper()}" for field in ServerSettings.model_fields)
             raise SettingsError(f"unknown variable {variable}; known are {known}")

@@ -36,7 +36,7 @@ def guard_of(settings: ServerSettings) -> Guard:
         tls = None
         if settings.tls_cert is not None:
             tls = ListeningTls(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
-        return Guard(tls, _trust_of(settings) if settings.names_callers else None)
+        return Guard(tls, _trust_of(settings) if settings.entrance.names_callers else None)
 
 
 def consul_of(settings: ServerSettings) -> ConsulAgent:
@@ -59,7 +59,7 @@ def _trust_of(settings: ServerSettings) -> Trust:
         None if revoked is None else watched_revoked("tls_revoked", revoked),
         frozenset(each for each in names if each),
         takes_certificates=settings.tls_client_ca is not None,
-        takes_nobody=settings.lets_anonymous_in,
+        takes_nobody=settings.entrance.lets_anonymous_in,
     )
 
 

@@ -94,13 +94,14 @@ class Life:
         registry = CollectorRegistry()
         self._traces = _traces_of(settings)
         traced = () if self._traces is None else (self._traces.trace_id,)
-        self._edge = Edge(self._admission, Meter(registry, *traced))
+        meter = Meter(registry, *traced)
+        self._edge = Edge(self._admission, meter)
         self._front = Front(self._role)
         self._instance = InstanceService(self._role, settings.model, self._admission)
         self._front.add(self._instance.handlers())
         guard = guard_of(settings)
         front = self._front if self._traces is None else self._traces.around(self._front)
-        self._listener = Listener(self._role, front, guard)
+        self._listener = Listener(self._role, front, guard, settings.limits, meter.stalled)
         registry.register(
             LoadCollector(
                 self._admission, self._role.lanes, self._instance.load, version("tidegate")

@@ -4,14 +4,20 @@ Knows nothing of what the methods do.
 """
 
 import socket
+from collections.abc import Callable
 from contextlib import closing
 from types import TracebackType
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-from tidegate.identity.door import Door
+from tidegate.identity.door import Collected, Door
+from tidegate.limits.capped import Cap, Capped
+from tidegate.limits.patient import Patient
+from tidegate.limits.port import port_options
+from tidegate.limits.settings import InstanceLimitSettings, LimitSettings
+from tidegate.limits.watch import StallWatch
 from tidegate.server import instance
 from tidegate.server.guarding import OPEN, Guard
 from tidegate.server.lane import Role
@@ -27,33 +33,48 @@ READINESS = "readiness"
 # A call frees its slot before its status leaves; health watchers never end by themselves.
 _LAST_ANSWERS_S = 0.3
 
-_OPTIONS = (
-    # A port in use must be an error, not a port shared with a stranger.
-    ("grpc.so_reuseport", 0),
-    # A system prompt of 2,000 characters makes up to 11 KB of metadata; gRPC's limit is 8.
-    ("grpc.max_metadata_size", 64 * 1024),
-    ("grpc.absolute_max_metadata_size", 64 * 1024),
-    # Balancers keep idle channels alive; gRPC's default calls a ping within 5 minutes abuse.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-)
+# A port in use must be an error, not a port shared with a stranger.
+_OPTIONS = (("grpc.so_reuseport", 0),)
+
+
+LIMITS = InstanceLimitSettings()
 
 
 class Listener:
-    """The gRPC server of one process, and what it says of its health."""
+    """The gRPC server of one process, and what it says of its health. `on_stalled` is told of calls that wait for their
+    callers for too long.
+    """
 
-    def __init__(self, role: Role, front: grpc.GenericRpcHandler, guard: Guard = OPEN) -> None:
+    def __init__(
+        self,
+        role: Role,
+        front: grpc.GenericRpcHandler,
+        guard: Guard = OPEN,
+        limits: LimitSettings = LIMITS,
+        on_stalled: Callable[[], None] = lambda: None,
+    ) -> None:
         services = list(dict.fromkeys(lane.service for lane in role.lanes))
         self._answering = ["", READINESS, *services]
-        self._server = grpc.aio.server(options=_OPTIONS)
+        self._server = grpc.aio.server(options=(*_OPTIONS, *port_options(limits)))
         self._health = health.aio.HealthServicer()
         self._tls = guard.tls
         # Health and reflection stay before it: they tell nothing that isn't in the contract.
         methods = front if guard.trust is None else Door(front, guard.trust.admit)
-        self._server.add_generic_rpc_handlers((methods,))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = [*services, instance.SERVICE, health.SERVICE_NAME]
-        reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], self._server)
+        self._watch = StallWatch(limits, on_stalled)
+        names = [*services, instance.SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME]
+        beside = Collected()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, beside)  # type: ignore[arg-type]
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
+            reflection.aio.ReflectionServicer(names), beside
+        )
+        cap = Cap(limits.side_calls)
+        self._server.add_generic_rpc_handlers(
+            (
+                # Whoever waits for a slot does so in a balancer.
+                Patient(methods, self._watch, wanted=lambda _: False),
+                *(Patient(Capped(each, cap), self._watch) for each in beside.handlers),
+            )
+        )
 
     async def start(self, host: str, port: int) -> int:
         """Listen, not serving yet, and return the port. Raises StartError when it is taken."""
@@ -66,6 +87,7 @@ class Listener:
         await self.stop_serving()
         await self._health.set(LIVENESS, _SERVING)
         await self._server.start()
+        self._watch.start()
         return bound
 
     def _bind(self, address: str) -> int:
@@ -86,6 +108,7 @@ class Listener:
     async def stop(self) -> None:
         """Close the port, let the last answers leave, and end what is still running."""
         await self._server.stop(grace=_LAST_ANSWERS_S)
+        await self._watch.stop()
 
     async def __aenter__(self) -> "Listener":
         return self

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PORTIONS = {
     "protos/tidegate/v1": "tidegate.v1",
     "protos/tidegate/identity": "tidegate.identity",
+    "protos/tidegate/limits": "tidegate.limits",
     "protos/tidegate/operating": "tidegate.operating",
     "server": "tidegate.server",
     "balancer": "tidegate.balancer",

@@ -61,7 +61,8 @@ class Call:
     `id` is unique within a pool; `lane` is one of `QUEUES`; `deadline_s` is None when the caller set
     none. `accepts_degraded` is about chats: whether a short answer is better than none. `is_retried`
     when the caller was turned away before. `conversation` is a short key, empty for none.
-    `caller`, a short key too, is who shares the lane fairly with others. `size_bytes` is that of its message, 0 when it isn't known on arrival.
+    `caller`, a short key too, is who shares the lane fairly with others. `size_bytes` is that of its message, 0 when it isn't known on arrival; `is_stream` when
+    there may be any number of messages.
     """
 
     id: int
@@ -73,3 +74,4 @@ class Call:
     conversation: str = ""
     size_bytes: int = 0
     caller: str = ""
+    is_stream: bool = False

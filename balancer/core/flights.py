@@ -23,11 +23,12 @@ class Flight:
 
 
 class Flights:
-    """All sends under way, counted per lane here and per lane at their instances."""
+    """All sends under way, counted per lane and weight here and per lane at their instances."""
 
     def __init__(self) -> None:
         self._flights: dict[int, Flight] = {}
         self._counts = dict.fromkeys(Lane, 0)
+        self._heavy = dict.fromkeys(Lane, 0)
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -39,10 +40,15 @@ class Flights:
         """Sends of `lane` under way."""
         return self._counts[lane]
 
+    def count_heavy(self, lane: Lane) -> int:
+        """Those of them that are heavy."""
+        return self._heavy[lane]
+
     def begin(self, send: Send, waiter: Waiter, instance: Instance) -> None:
         """Take a slot of `instance` for the send."""
         self._flights[send.id] = Flight(send, waiter, instance)
         self._counts[send.lane] += 1
+        self._heavy[send.lane] += waiter.is_heavy
         instance.in_flight[send.lane] += 1
 
     def end(self, send: Send) -> Flight | None:
@@ -50,5 +56,6 @@ class Flights:
         flight = self._flights.pop(send.id, None)
         if flight is not None:
             self._counts[send.lane] -= 1
+            self._heavy[send.lane] -= flight.waiter.is_heavy
             flight.instance.in_flight[send.lane] -= 1
         return flight

@@ -11,7 +11,7 @@ from itertools import chain, takewhile
 
 from tidegate.balancer.core.call import Call, Lane
 from tidegate.balancer.core.turns import Turns
-from tidegate.balancer.core.work import work_of
+from tidegate.balancer.core.work import is_heavy, work_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,11 @@ class Waiter:
         return Lane.DEGRADED if self.degraded else self.call.lane
 
     @property
+    def is_heavy(self) -> bool:
+        """Whether it may hold its slot for long."""
+        return is_heavy(self.call)
+
+    @property
     def place(self) -> tuple[bool, float, int]:
         """Sort key: returned ones first, then the earliest expiry, then the order of arrival."""
         return (not self.returned, self.expires_s, self.order)
@@ -56,6 +61,8 @@ class WaitingRoom:
     def __init__(self, shares: Mapping[str, float] | None = None) -> None:
         self._waiters: list[Waiter] = []
         self._by_call: dict[int, Waiter] = {}
+        self.light = 0
+        """How many of them are light; to look at only."""
         # Of each caller, those who did not come back from an instance.
         self._lines: dict[str, list[Waiter]] = {}
         self._turns = Turns(shares)
@@ -71,18 +78,22 @@ class WaitingRoom:
         returned = tuple(takewhile(lambda waiter: waiter.returned, self._waiters))
         return chain(returned, self._turns.order(lines, _place, _work))
 
-    @property
-    def is_blocked(self) -> bool:
-        """Whether a newcomer would overtake somebody.
+    def blocks(self, newcomer: Waiter) -> bool:
+        """Whether the newcomer would overtake somebody.
 
-        Those who wait for an instance other than the one that lost them block nobody.
+        Those who wait for an instance other than the one that lost them block nobody, and a heavy call, for which slots that
+        are free may not be, blocks no light one.
         """
-        return any(waiter.lost_by is None for waiter in self._waiters)
+        return any(
+            waiter.lost_by is None and (newcomer.is_heavy or not waiter.is_heavy)
+            for waiter in self._waiters
+        )
 
     def put(self, waiter: Waiter) -> None:
         """Let `waiter` wait."""
         insort(self._waiters, waiter, key=_place)
         self._by_call[waiter.call.id] = waiter
+        self.light += not waiter.is_heavy
         if not waiter.returned:
             self._turns.join(waiter.call.caller)
             insort(self._lines.setdefault(waiter.call.caller, []), waiter, key=_place)
@@ -92,6 +103,7 @@ class WaitingRoom:
         waiter = self._by_call.pop(call_id, None)
         if waiter is None:
             return None
+        self.light -= not waiter.is_heavy
         del self._waiters[bisect_left(self._waiters, waiter.place, key=_place)]
         if not waiter.returned:
             line = self._lines[waiter.call.caller]

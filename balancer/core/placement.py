@@ -10,6 +10,7 @@ from tidegate.balancer.core.admission import Outlook
 from tidegate.balancer.core.affinity import Affinity
 from tidegate.balancer.core.call import Lane, Outcome
 from tidegate.balancer.core.change import Change
+from tidegate.balancer.core.elbow_room import ElbowRoom
 from tidegate.balancer.core.estimate import ServiceTime, estimated_wait_s
 from tidegate.balancer.core.flights import Flight, Flights
 from tidegate.balancer.core.floor import ChatFloor
@@ -48,6 +49,7 @@ class Placement:
         # The same by unit of work, so that long messages don't make an instance look slow.
         self._pace = {lane: ServiceTime() for lane in Lane}
         self._shares = {lane: Share() for lane in Lane}
+        self._elbow_room = {lane: ElbowRoom() for lane in Lane}
         self._pressed_until_s = dict.fromkeys(Lane, 0.0)
         self._ready_s: dict[Role, float] = {}
         self._affinity = Affinity()
@@ -67,6 +69,8 @@ class Placement:
         if lane is Lane.DEGRADED and not self._short.allows:
             return None
         if self._flights.count(lane) + 1 > self._shares[lane].allows(now):
+            return None
+        if waiter.is_heavy and not self._admits_heavy(lane, now):
             return None
         candidates = [each for each in self._roster.eligible(lane, now) if each.has_room(lane, now)]
         if waiter.lost_by is not None:
@@ -147,6 +151,8 @@ class Placement:
     def account(self, now: float) -> None:
         """Let time pass: for the floor, with what was in flight, and for the instances."""
         self._roster.settle(now)
+        for lane, room in self._elbow_room.items():
+            room.note(self._flights.count(lane) - self._flights.count_heavy(lane), now)
         chats = self._flights.count(Lane.CHAT)
         self._short.advance(now, chats, self._flights.count(Lane.DEGRADED))
         if self._rooms[Lane.CHAT]:
@@ -201,6 +207,10 @@ class Placement:
         is_anywhere = any(each.has_room(lane, now) for each in self._roster.eligible(lane, now))
         if not is_anywhere or waiter.refusals + 1 >= LOOKS:
             self._shares[lane].refuse(self._roster.capacity(lane, now), self._mean_s[lane], now)
+
+    def _admits_heavy(self, lane: Lane, now: float) -> bool:
+        heavy = self._flights.count_heavy(lane)
+        return self._elbow_room[lane].admits(heavy, self._roster.capacity(lane, now))
 
     @property
     def _contending(self) -> int:

@@ -91,6 +91,10 @@ class Pool:
         """How many wait in `lane`, how long one more would, and how many instances serve it."""
         return self._placement.backlog(lane, now)
 
+    def is_awaited(self, lane: Lane) -> bool:
+        """Whether anybody waits for a slot of `lane`."""
+        return len(self._rooms[lane]) > 0
+
     def is_cold(self, lane: Lane) -> bool:
         """Whether no hot instance serves `lane`."""
         return not self._roster.serving(lane)
@@ -127,7 +131,7 @@ class Pool:
             return self._shed(call, Reason.OVERLOADED, now)
         room = self._rooms[call.lane]
         is_promised = self._advice.is_promised(call, now)
-        instance = None if room.is_blocked else self._placement.instance_for(waiter, now)
+        instance = None if room.blocks(waiter) else self._placement.instance_for(waiter, now)
         if instance is None and (call.accepts_degraded or not is_promised):
             verdict = self._in_short(waiter, now)
             if verdict is not None:
@@ -291,13 +295,18 @@ class Pool:
             return []
         verdicts = self._expire(now)
         for lane, room in self._rooms.items():
+            only_light = False
             for waiter in room:
+                if only_light and waiter.is_heavy:
+                    continue
                 verdict = self._verdict_on(waiter, now)
                 if verdict is not None:
                     verdicts.append(verdict)
                 elif waiter.lost_by is None and self._roster.serving(lane):
-                    # No room for it is no room for those behind it. While nothing is hot, each has its own time.
-                    break
+                    # No room for it is no room for those behind it that are no lighter. While nothing is hot, each has its own time.
+                    if not waiter.is_heavy or not room.light:
+                        break
+                    only_light = True
         self._judge_degrading(now)
         return verdicts
 

@@ -53,6 +53,11 @@ DENIED = Metric(
     "counted nowhere else.",
     ("reason",),
 )
+STALLED = Metric(
+    "tidegate_calls_stalled_total",
+    "counter",
+    "Calls that were ended because they waited for their own caller for too long (limits.stall_s).",
+)
 BESIDE = Metric(
     "tidegate_calls_answered_beside_total",
     "counter",

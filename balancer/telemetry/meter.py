@@ -11,7 +11,7 @@ from tidegate.balancer.core.call import QUEUES, Call, Lane, Outcome
 from tidegate.balancer.core.change import FLEET, Change
 from tidegate.balancer.core.verdict import Reason, Send, Shed, Verdict, Wait
 from tidegate.balancer.telemetry import catalogue
-from tidegate.balancer.telemetry.figures import Figures
+from tidegate.balancer.telemetry.figures import Count, Figures
 from tidegate.identity.why import Why
 
 ENDINGS = ("full", "degraded", "shed", "expired", "cancelled", "failed")
@@ -55,7 +55,10 @@ class Meter:
         self._switches = {
             way: figures.count(catalogue.DEGRADED_SWITCHES, way) for way in ("on", "off")
         }
-        self._denied = {why: figures.count(catalogue.DENIED, why.value) for why in Why}
+        self._denied: dict[Why, Count] = {
+            why: figures.count(catalogue.DENIED, why.value) for why in Why if why is not Why.STALLED
+        }
+        self._stalled = figures.count(catalogue.STALLED)
         self._lag = figures.spread(catalogue.LOOP_LAG)
         # Of calls that wait: what their wait was estimated at, or why they wait again.
         self._estimates_s: dict[int, float] = {}
@@ -124,6 +127,10 @@ class Meter:
     def denied(self, why: Why) -> None:
         """Somebody was turned away at the door."""
         self._denied[why].inc()
+
+    def stalled(self) -> None:
+        """A call was ended because it waited for its caller."""
+        self._stalled.inc()
 
     def lagged(self, lag_s: float) -> None:
         """The event loop ran so late."""

@@ -18,9 +18,12 @@ from tidegate.clients.commands.connection import asked_tls, token
 from tidegate.clients.commands.failure import ExitCode, say
 from tidegate.clients.local.plan import DEFAULT_WEB_PORT, missing_web_extra
 from tidegate.clients.words import told
+from tidegate.identity.entrance import lacking
 from tidegate.identity.exposure import is_loopback
 from tidegate.identity.listening import ListeningTls
 from tidegate.identity.problem import IdentityError
+
+_NEEDS = (("--page-key", "--page-cert"), ("--page-client-ca", "--page-cert"))
 
 
 def web(
@@ -115,12 +118,10 @@ def web(
 
 def _page_tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> ListeningTls | None:
     """TLS of the page. Raises IdentityError for files that can't be used."""
-    if cert is None:
-        given = "--page-key" if key else "--page-client-ca"
-        if key or client_ca:
-            raise IdentityError(f"{given}: {key or client_ca} needs --page-cert")
-        return None
-    return ListeningTls(cert, key, client_ca, "page")
+    given = {"--page-cert": cert, "--page-key": key, "--page-client-ca": client_ca}
+    for problem in lacking(given, _NEEDS):
+        raise IdentityError(problem)
+    return None if cert is None else ListeningTls(cert, key, client_ca, "page")
 
 
 def _tell(line: str) -> None:

@@ -54,7 +54,7 @@ class Gateway:
         self.closing = asyncio.Event()
         self.hurrying = asyncio.Event()
         self._balancer = balancer
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._say = say
         self._assets = assets()
         self.app: ASGIApp = Starlette(
@@ -81,8 +81,8 @@ class Gateway:
             {
                 "release": version("tidegate"),
                 "balancer": self._balancer.address,
-                "characters": self._limits.characters,
-                "deadline_s": self._limits.deadline_s,
+                "characters": self.limits.characters,
+                "deadline_s": self.limits.deadline_s,
             }
         )
 
@@ -98,10 +98,10 @@ class Gateway:
         except (asyncio.TimeoutError, ClientDisconnect):
             return _json(refused_event("BODY", "the body did not come in time").fields, 408)
         if body is None:
-            too_large = f"the body is longer than {self._limits.body_bytes} bytes"
+            too_large = f"the body is longer than {self.limits.body_bytes} bytes"
             return _json(refused_event("TOO_LARGE", too_large).fields, 413)
         try:
-            asking = asking_of(body, self._limits)
+            asking = asking_of(body, self.limits)
         except InvalidInput as error:
             return _json(error_event(error, call_id).fields, 400)
         events = self._guarded(self._answer(asking, request, call_id), call_id)
@@ -112,7 +112,7 @@ class Gateway:
     ) -> AsyncGenerator[Event, None]:
         # As the balancer would take the browser's host for the caller if there were no gateway.
         caller = f"web@{request.client.host if request.client else 'unknown'}"
-        return self._balancer.judge_and_reply(asking, asking.time_s(self._limits), caller, call_id)
+        return self._balancer.judge_and_reply(asking, asking.time_s(self.limits), caller, call_id)
 
     async def _guarded(
         self, events: AsyncGenerator[Event, None], call_id: str
@@ -133,7 +133,7 @@ class Gateway:
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
-            if len(body) > self._limits.body_bytes:
+            if len(body) > self.limits.body_bytes:
                 return None
         return bytes(body)
 

@@ -18,12 +18,14 @@ class Limits:
 
     characters: of all turns of a conversation together; the server's own default.
     deadline_s: what a call may take when the page doesn't say; longest_deadline_s: when it does.
+    patience_s: what a connection may keep waiting for its next head, or for taking what it asked for.
     """
 
     characters: int = 32_768
     turns: int = 400
     deadline_s: float = 60.0
     longest_deadline_s: float = 300.0
+    patience_s: float = 10.0
 
     @property
     def body_bytes(self) -> int:

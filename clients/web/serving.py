@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from tidegate.clients.tls import Tls
 from tidegate.clients.web.balancer import Balancer
 from tidegate.clients.web.gateway import Gateway, Say
+from tidegate.clients.web.patience import patient_for
 from tidegate.identity.listening import ListeningTls
 
 # Replies that are being written may end; the balancer's own longest wait.
@@ -76,7 +77,7 @@ def server_of(gateway: Gateway, page: ListeningTls | None = None) -> Server:
         _Config(
             page,
             gateway.app,
-            http="h11",
+            http=patient_for(gateway.limits.patience_s),
             ws="none",
             loop="asyncio",
             lifespan="off",

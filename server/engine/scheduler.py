@@ -2,7 +2,8 @@
 
 Labels go first: they enter and finish in a step or two, so a label never waits behind a whole
 chat. Then every running reply gets its next token, then prompts of new replies are read in
-chunks. A step never reads more of prompts than the pace allows, which bounds its time.
+chunks. A step never reads more of prompts than the pace allows, which bounds its time. Of labels the shortest
+go first, so that long texts don't keep others waiting; a part of each step is for the one that came first, so that it ends as well.
 Knows nothing of torch, threads or clocks.
 """
 
@@ -15,6 +16,9 @@ from tidegate.server.engine.pace import Pace
 from tidegate.server.engine.prefixes import Prefix, Prefixes
 from tidegate.server.engine.sequence import Held, Judge, Keep, Label, Sequence, Write
 from tidegate.server.engine.slots import Place, Slots
+
+FIRST_COME = 0.25
+"""Part of what a step may read that is for the label that came first, however long it is."""
 
 
 class Scheduler:
@@ -65,6 +69,13 @@ class Scheduler:
         budget = self.pace.prompt_tokens(sum(1 for sequence in replies if sequence.written))
         # A prompt that a little more would end is read to its end: the rest would cost a step.
         slack = budget // 2
+        if len(labels) > 1:
+            first = labels[0]
+            labels = sorted(labels, key=_pending)
+            if labels[0] is not first and first.pending > (part := int(budget * FIRST_COME)):
+                labels.remove(first)
+                budget -= part
+                rows.append(_row(first, part))
         for sequence in labels + replies:
             if isinstance(sequence.aim, Write) and sequence.written:
                 rows.append(_row(sequence, 1))
@@ -119,6 +130,10 @@ class Scheduler:
         # What will hold its slot for a whole reply waits with the replies.
         is_reply = isinstance(sequence.aim, Write | Judge)
         return self.waiting_replies if is_reply else self.waiting_labels
+
+
+def _pending(sequence: Sequence) -> int:
+    return sequence.pending
 
 
 def _row(sequence: Sequence, count: int) -> Row:

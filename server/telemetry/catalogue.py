@@ -81,6 +81,11 @@ REFUSED = Metric(
     "Calls that came to a hot instance and ended without an answer, by the reason they were told.",
     ("lane", "reason"),
 )
+STALLED = Metric(
+    "tidegate_server_calls_stalled_total",
+    "counter",
+    "Calls that were ended because they waited for their own caller for too long (limits.stall_s).",
+)
 QUEUE = Metric(
     "vllm:request_queue_time_seconds",
     "histogram",

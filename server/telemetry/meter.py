@@ -44,6 +44,7 @@ class Meter:
         self._trace_id = trace_id
         self._durations = histogram(catalogue.DURATION)
         self._refused = counter(catalogue.REFUSED)
+        self._stalled = counter(catalogue.STALLED)
         self._queue = histogram(catalogue.QUEUE)
         self._first_token = histogram(catalogue.FIRST_TOKEN)
         self._per_token = histogram(catalogue.PER_TOKEN)
@@ -64,6 +65,10 @@ class Meter:
     def cancelled(self, lane: Lane, took_s: float) -> None:
         """The caller hung up."""
         self._durations.labels(lane.value, CANCELLED).observe(took_s)
+
+    def stalled(self) -> None:
+        """A call was ended because it waited for its caller."""
+        self._stalled.inc()
 
     def sequence_ended(self, times: Times, usage: Usage) -> None:
         """The engine is done with a sequence, whatever came of it."""

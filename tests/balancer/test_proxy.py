@@ -40,9 +40,9 @@ async def test_a_call_comes_back_with_its_answer_metadata_and_trailers():
         assert instance.seen[0]["tidegate-system-prompt-bin"] == b"\xe6\xbd\xae"
 
 
-async def test_a_long_system_prompt_fits_into_the_metadata():
+async def test_the_longest_system_prompt_fits_into_the_metadata():
     async with PlayedInstance() as instance, front_of([instance]) as front:
-        prompt = ("潮" * 16_000).encode()
+        prompt = ("𝄞" * 2_000).encode()
         await front.sentiment.Classify(GOOD, metadata=(("tidegate-system-prompt-bin", prompt),))
 
         assert instance.seen[0]["tidegate-system-prompt-bin"] == prompt

@@ -10,7 +10,8 @@ from support.identities import Authority
 from tidegate.identity.bearer import bearer_in, watched_secret
 from tidegate.identity.calling import CallingTls
 from tidegate.identity.distrust import distrust
-from tidegate.identity.exposure import is_loopback, lets_anonymous_in
+from tidegate.identity.entrance import PORT_NEEDS, Entrance, consul_problems, lacking
+from tidegate.identity.exposure import is_loopback
 from tidegate.identity.listening import ListeningTls
 from tidegate.identity.peer import peer_of
 from tidegate.identity.problem import IdentityError
@@ -156,13 +157,46 @@ def test_a_peer_is_its_uri_then_its_dns_names_and_its_common_name_only_without_t
 )
 def test_only_what_is_surely_loopback_lets_everybody_in_unasked(host: str, is_so: bool) -> None:
     assert is_loopback(host) is is_so
-    assert lets_anonymous_in(host, names_callers=False, asked=True)
-    assert not lets_anonymous_in(host, names_callers=True, asked=False)
+    somewhere = Path("somewhere")
+    assert Entrance(host, None, None, anonymous=True).lets_anonymous_in
+    assert Entrance(host, somewhere, somewhere, anonymous=True).lets_anonymous_in
+    assert not Entrance(host, somewhere, None, anonymous=False).lets_anonymous_in
+    assert not Entrance(host, None, somewhere, anonymous=False).lets_anonymous_in
+    nothing_said = Entrance(host, None, None, anonymous=False)
     if is_so:
-        assert lets_anonymous_in(host, names_callers=False, asked=False)
+        assert nothing_said.lets_anonymous_in
+        assert not list(nothing_said.problems())
     else:
         with pytest.raises(IdentityError, match=r"^host: .* give tokens or tls_client_ca, or"):
-            lets_anonymous_in(host, names_callers=False, asked=False)
+            nothing_said.lets_anonymous_in  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, []),
+        ({"tls_cert": "c"}, []),
+        ({"tls_cert": "c", "tls_key": "k", "tls_client_ca": "a", "tls_revoked": "r"}, []),
+        ({"tls_key": "k"}, ["tls_key: k needs tls_cert"]),
+        ({"tls_cert": "c", "tls_revoked": "r"}, ["tls_revoked: r needs tls_client_ca"]),
+        (
+            {"tls_key": "k", "tls_client_ca": "a"},
+            ["tls_key: k needs tls_cert", "tls_client_ca: a needs tls_cert"],
+        ),
+    ],
+)
+def test_each_setting_that_is_of_no_use_alone_is_named_with_what_it_needs(given, said) -> None:
+    all_of_them = dict.fromkeys(("tls_cert", "tls_key", "tls_client_ca", "tls_revoked"))
+    assert list(lacking({**all_of_them, **given}, PORT_NEEDS)) == said
+
+
+def test_who_signs_consuls_certificate_is_asked_for_with_https_alone() -> None:
+    ca = Path("ca")
+    assert list(consul_problems("http://c:1", None)) == []
+    assert list(consul_problems("https://c:1", ca)) == []
+    assert list(consul_problems("http://c:1", ca)) == [
+        "consul_ca: ca is for https://, and consul is http://c:1"
+    ]
 
 
 def test_what_is_no_want_of_trust_is_not_taken_for_one() -> None:

@@ -62,7 +62,7 @@ def test_the_settings_of_the_page_are_accepted() -> None:
     first, second = (tomllib.loads(block) for block in blocks)
     settings = BalancerSettings(**first, **second)
     assert set(settings.callers) == {"tickets", "campaign", "ops"}
-    assert not settings.lets_anonymous_in
+    assert not settings.entrance.lets_anonymous_in
 
 
 @dataclass

@@ -26,6 +26,8 @@ _STATUSES: Mapping[Why, grpc.StatusCode] = {
     Why.NOT_ALLOWED: grpc.StatusCode.PERMISSION_DENIED,
     Why.INPUT_TOO_LARGE: grpc.StatusCode.INVALID_ARGUMENT,
     Why.RATE_EXCEEDED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Why.STALLED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Why.TOO_MANY_WATCH: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 

@@ -9,39 +9,24 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
+from tidegate.identity.around import Around, Handler
 from tidegate.identity.denial import Denial, DeniedError
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Admit: TypeAlias = Callable[[str, Context, object], Any]
 """Takes path, context and the one message, None for a stream of them. Returns the context that the method is to see, which
 may have a `denial` at the end of a stream; raises DeniedError."""
 
-_MOST_KEPT = 256
 
-
-class Door(grpc.GenericRpcHandler):
+class Door(Around):
     """The methods of `inner`, behind `admit`."""
 
     def __init__(self, inner: grpc.GenericRpcHandler, admit: Admit) -> None:
-        self._inner = inner
-        self._admit = admit
-        self._kept: dict[str, tuple[Handler, Handler]] = {}
+        def behind(path: str, handler: Handler, method: Any) -> Any:
+            one_or_many = _many if handler.request_streaming else _one
+            return one_or_many(path, method, admit)
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":
-        """The handler of a method that `inner` has."""
-        path = handler_call_details.method
-        handler = self._inner.service(handler_call_details)
-        if handler is None:
-            return None
-        kept = self._kept.get(path)
-        if kept is not None and kept[0] is handler:
-            return kept[1]
-        guarded = _guarded(path, handler, self._admit)
-        # Callers can make up names of methods without end.
-        if kept is not None or len(self._kept) < _MOST_KEPT:
-            self._kept[path] = handler, guarded
-        return guarded
+        super().__init__(inner, behind)
 
 
 class Collected:
@@ -62,24 +47,6 @@ async def deny(context: Context, denial: Denial) -> NoReturn:
     """End the call."""
     await context.abort(denial.code, denial.message, denial.trailers)
     raise AssertionError("abort returned")
-
-
-def _guarded(path: str, handler: Handler, admit: Admit) -> Handler:
-    """The same method in the same shape, behind `admit`."""
-    codec = handler.request_deserializer, handler.response_serializer
-    match handler.request_streaming, handler.response_streaming:
-        case False, False:
-            behind = _one(path, handler.unary_unary, admit)
-            return grpc.unary_unary_rpc_method_handler(behind, *codec)
-        case False, True:
-            behind = _one(path, handler.unary_stream, admit)
-            return grpc.unary_stream_rpc_method_handler(behind, *codec)
-        case True, False:
-            behind = _many(path, handler.stream_unary, admit)
-            return grpc.stream_unary_rpc_method_handler(behind, *codec)
-        case _:
-            behind = _many(path, handler.stream_stream, admit)
-            return grpc.stream_stream_rpc_method_handler(behind, *codec)
 
 
 def _one(path: str, inner: Any, admit: Admit) -> Any:

@@ -1,14 +1,16 @@
 """Serves one WSGI program over HTTP or HTTPS on a thread of its own, to whoever `allows` lets in.
 
-A handshake runs on its connection's thread and is given a time, so that one who says nothing keeps nobody waiting. Knows
-nothing about what is served.
+Each connection has a thread and a time, its handshake included; when there are too many the oldest is closed, so that whoever
+holds them open keeps nobody out. Knows nothing about what is served.
 """
 
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from socketserver import ThreadingMixIn
-from threading import Thread
+from threading import Lock, Thread, get_ident
 from typing import Any, TypeAlias
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -17,7 +19,9 @@ from tidegate.identity.listening import ListeningTls
 from tidegate.identity.peer import Peer, peer_of_socket
 
 PATIENCE_S = 10.0
-"""How long a connection may say nothing."""
+"""How long a connection may last, as long as Prometheus itself waits by default."""
+MOST = 16
+"""Connections at a time: a few who scrape, each with one."""
 
 _PEER = "tidegate.peer"
 
@@ -36,12 +40,17 @@ class MetricsPort:
         program: Program,
         tls: ListeningTls | None,
         allows: Allows | None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         family, _, _, _, where = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         context = None if tls is None else tls.context()
-        served = type("_Served", (_Server,), {"address_family": family, "context": context})
+        served = type(
+            "_Served",
+            (_Server,),
+            {"address_family": family, "context": context, "patience_s": patience_s},
+        )
         self._server = served(where[:2], _Handler)
         self._server.set_app(program if allows is None else _behind(program, allows))
         self.port = int(self._server.server_port)
@@ -58,14 +67,50 @@ class MetricsPort:
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     context: ssl.SSLContext | None = None
+    patience_s = PATIENCE_S
+
+    def __init__(self, *arguments: Any) -> None:
+        # By thread, in the order in which they came.
+        self._open: dict[int, tuple[float, socket.socket]] = {}
+        self._lock = Lock()
+        super().__init__(*arguments)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """One connection, on its own thread."""
+        me = get_ident()
+        with self._lock:
+            self._open[me] = time.monotonic(), request
+            if len(self._open) > MOST:
+                _cut(self._open.pop(next(iter(self._open)))[1])
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                self._open.pop(me, None)
+
+    def service_actions(self) -> None:
+        """Now and then: cut those that last too long."""
+        now = time.monotonic()
+        with self._lock:
+            for me, (began_s, _) in list(self._open.items()):
+                if now - began_s < self.patience_s:
+                    break
+                _cut(self._open.pop(me)[1])
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Answer one connection, on its own thread."""
-        request.settimeout(PATIENCE_S)
+        # Also against one that dies without a word.
+        request.settimeout(self.patience_s)
         if self.context is None:
             super().finish_request(request, client_address)
             return
-        with self.context.wrap_socket(request, server_side=True) as secured:
+        with self.context.wrap_socket(
+            request, server_side=True, do_handshake_on_connect=False
+        ) as secured:
+            with self._lock:
+                if (me := get_ident()) in self._open:
+                    self._open[me] = self._open[me][0], secured
+            secured.do_handshake()
             super().finish_request(secured, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -78,6 +123,13 @@ class _Server(ThreadingMixIn, WSGIServer):
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
         self.setup_environ()
+
+
+def _cut(connection: socket.socket) -> None:
+    """End what its thread is doing with it."""
+    with suppress(OSError):
+        # Of the socket itself: that of TLS would wait for the other side's farewell.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class _Handler(WSGIRequestHandler):

@@ -1,4 +1,4 @@
-"""Names the reasons for which somebody may not call.
+"""Names the reasons for which somebody may not call, or not go on.
 
 Knows nothing about statuses or the wire.
 """
@@ -25,3 +25,7 @@ class Why(Enum):
     """More than this caller may send in one message."""
     RATE_EXCEEDED = "RATE_EXCEEDED"
     """More calls a second than this caller may make."""
+    STALLED = "STALLED"
+    """Nothing came in a stream whose every message was answered, for longer than a slot is held for that."""
+    TOO_MANY_WATCH = "TOO_MANY_WATCH"
+    """As many calls of health, reflection and the fleet are under way as may be."""

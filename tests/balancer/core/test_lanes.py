@@ -64,3 +64,16 @@ def test_only_those_whose_time_is_up_are_taken():
     assert order(room) == [3, 2]
     assert [each.call.id for each in room.take_expired(9.0)] == [3, 2]
     assert room.take_expired(10.0) == []
+
+
+def heavy(number: int) -> Waiter:
+    return Waiter(Call(number, Lane.CHAT, 0.0, is_stream=True), 9.0, number)
+
+
+def test_a_heavy_call_that_waits_blocks_heavy_newcomers_and_no_light_one():
+    room = room_of(heavy(1))
+    assert (room.blocks(heavy(2)), room.blocks(waiter(2, 9.0)), room.light) == (True, False, 0)
+    room.put(waiter(3, 9.0))
+    assert (room.blocks(heavy(4)), room.blocks(waiter(4, 9.0)), room.light) == (True, True, 1)
+    room.take(3)
+    assert room.light == 0

