@@ -17,6 +17,7 @@ from benchmarks.soak.counted import CountedClient
 from benchmarks.soak.ending import Kind
 from benchmarks.soak.journal import Journal
 from benchmarks.soak.look import busy_slots
+from benchmarks.soak.mischief import Kind as Lost
 from benchmarks.soak.page import Page
 from benchmarks.soak.striking import Striker
 from benchmarks.soak.system import CHAT_SLOTS, SENTIMENT_SLOTS, System
@@ -136,7 +137,10 @@ class Soak:
         for at_s in sorted({blow.at_s for blow in blows}):
             await asyncio.sleep(max(began_s + at_s - time.monotonic(), 0.0))
             hit_s = time.monotonic()
-            over = self._watching.disturbed()
+            kinds = {blow.kind for blow in blows if blow.at_s == at_s}
+            # Of an instance or of Consul that is lost the balancers' accounts know nothing.
+            touches_accounts = kinds & {Lost.BALANCER, Lost.WEB}
+            over = self._watching.disturbed() if touches_accounts else None
             said = await asyncio.gather(
                 *(
                     self._striker.strike(
@@ -149,7 +153,8 @@ class Soak:
             )
             is_whole = await self._until_whole(_WHOLE_AGAIN_S)
             # Until all is there again, connections are made anew.
-            over()
+            if over is not None:
+                over()
             back_s = time.monotonic() - hit_s
             self._journal.write("back", said=said, is_whole=is_whole, after_s=round(back_s, 2))
             again = f"all there again after {back_s:.1f} s" if is_whole else "NOT ALL THERE"
