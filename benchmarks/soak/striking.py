@@ -7,6 +7,7 @@ import signal
 
 from benchmarks.soak.journal import Journal
 from benchmarks.soak.mischief import Blow, How, Kind
+from benchmarks.soak.samples import sample
 from benchmarks.soak.system import System
 
 
@@ -35,6 +36,8 @@ class Striker:
         match blow.how:
             case How.KILL:
                 _send(pid, signal.SIGKILL)
+                while sample(pid) is not None:
+                    await asyncio.sleep(0.02)
                 return f"{name} killed"
             case How.STOP:
                 _send(pid, signal.SIGSTOP)
