@@ -27,6 +27,7 @@ from benchmarks.soak.watching import EVERY_S, Watching
 SHARE = 0.8
 _UP_S, _WHOLE_AGAIN_S, _REST_S = 120.0, 50.0, 20.0
 _TABS = 2
+_MISSED_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ class Soak:
         rng = Random(f"tabs {self._wanted.seed}")
         beside += [self._callers.page.keep_tab(rng, self._book.errors.append) for _ in range(_TABS)]
         running = [asyncio.ensure_future(each) for each in beside]
+        story = asyncio.gather(self._call(rates), self._strike())
         try:
-            story = asyncio.gather(self._call(rates), self._strike())
             done, _ = await asyncio.wait({story, *running}, return_when=asyncio.FIRST_COMPLETED)
             # What goes on for ever ends by an error of ours alone.
             for each in done:
@@ -85,6 +86,7 @@ class Soak:
             await self._callers.ended(CHAT_S + _REST_S)
             await self._until_whole(_WHOLE_AGAIN_S)
         finally:
+            story.cancel()
             for each in running:
                 each.cancel()
             await asyncio.gather(*running, return_exceptions=True)
@@ -119,13 +121,11 @@ class Soak:
     async def _call(self, rates: Rates) -> None:
         began_s = time.monotonic()
         for arrival in traffic.arrivals(rates, self._wanted.lasts_s, self._wanted.seed):
-            late_s = time.monotonic() - began_s - arrival.at_s
-            if late_s > 1.0:
-                # Callers were held up with all others; what they missed they don't make at once.
-                began_s += late_s
-            else:
-                await asyncio.sleep(max(-late_s, 0.0))
-            self._callers.begin(arrival)
+            left_s = began_s + arrival.at_s - time.monotonic()
+            # Callers are held up with all others; what they missed they don't make at once.
+            if left_s > -_MISSED_S:
+                await asyncio.sleep(max(left_s, 0.0))
+                self._callers.begin(arrival)
 
     async def _strike(self) -> None:
         if self._wanted.is_calm:

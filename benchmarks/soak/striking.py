@@ -10,6 +10,8 @@ from benchmarks.soak.mischief import Blow, How, Kind
 from benchmarks.soak.samples import sample
 from benchmarks.soak.system import System
 
+_LOOKS, _LOOK_S = 250, 0.02
+
 
 class Striker:
     """Strikes one system. `spared` are instances that nothing happens to."""
@@ -36,8 +38,7 @@ class Striker:
         match blow.how:
             case How.KILL:
                 _send(pid, signal.SIGKILL)
-                while sample(pid) is not None:
-                    await asyncio.sleep(0.02)
+                await _gone(pid)
                 return f"{name} killed"
             case How.STOP:
                 _send(pid, signal.SIGSTOP)
@@ -64,3 +65,11 @@ class Striker:
 def _send(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+async def _gone(pid: int) -> None:
+    """Return when the process is: a signal takes its time."""
+    for _ in range(_LOOKS):
+        if sample(pid) is None:
+            return
+        await asyncio.sleep(_LOOK_S)
