@@ -4,6 +4,7 @@ Pure arithmetic; knows nothing of processes.
 """
 
 from collections.abc import Iterator, Sequence
+from statistics import median
 from typing import Any
 
 from benchmarks.gate import Sense
@@ -14,7 +15,7 @@ from benchmarks.soak.journal import Line
 
 SLOPE_PERCENT = 1.0
 _MOST_MORE = {"fds": 1.0, "threads": 1.0}
-_KINDS = ("balancer", "instance", "web", "consul", "callers")
+_KINDS = ("balancer", "instance", "web", "callers")
 
 
 def rows(lines: Sequence[Line]) -> Iterator[Row]:
@@ -30,6 +31,13 @@ def rows(lines: Sequence[Line]) -> Iterator[Row]:
     long_lived = list(lives(lines))
     for kind in _KINDS:
         yield from _growth(kind, [life for life in long_lived if life.kind == kind])
+    for life in long_lived:
+        if life.kind == "consul":
+            # Not ours: an agent in -dev mode keeps its log in memory.
+            note = f"{life.lasted_s / 60:.0f} min, {life.rss_mb:.0f} MB; not ours, and with -dev its log is kept in memory"
+            yield _figure(
+                "rss-consul", "memory of Consul, in ten minutes", "%", life.rss_slope, note
+            )
     yield from _shown(lines)
 
 
@@ -86,11 +94,9 @@ def _ends(said: Line) -> Iterator[Row]:
 
 
 def _labels(lines: Sequence[Line], said: Line) -> Iterator[Row]:
-    gaps = [
-        (line["at_s"] - line["lasted_s"], line["at_s"]) for line in lines if line["what"] == "gap"
-    ]
+    gaps = _gaps(lines)
     failures = [line for line in lines if line["what"] == "failure"]
-    counted = [each for each in failures if not _meets(each, gaps)]
+    counted = [each for each in failures if not _meets(each, each["took_s"], gaps)]
     asked = sum(said["ends"]["label"].values())
     notes = [f"{asked} labels"]
     if len(failures) > len(counted):
@@ -101,16 +107,20 @@ def _labels(lines: Sequence[Line], said: Line) -> Iterator[Row]:
     ]
     yield _none("labels", "labels that failed for good", len(counted), "labels", "; ".join(notes))
     for name in ("p50", "p95", "p99"):
-        took_s = said[f"label_{name}_s"]
-        yield Row(
-            f"label-{name}", "a label's time, retries included", "", Verdict.SHOWN, "s", ours=took_s
-        )
+        yield _figure(f"label-{name}", "a label, retries included", "s", said[f"label_{name}_s"])
 
 
-def _meets(failure: Line, gaps: Sequence[tuple[float, float]]) -> bool:
-    """Whether the call was under way when the machine stood still."""
-    begin_s = failure["at_s"] - failure["took_s"]
-    return any(begin_s < until_s and from_s < failure["at_s"] for from_s, until_s in gaps)
+def _gaps(lines: Sequence[Line]) -> list[tuple[float, float]]:
+    """From when to when the machine stood still."""
+    return [
+        (line["at_s"] - line["lasted_s"], line["at_s"]) for line in lines if line["what"] == "gap"
+    ]
+
+
+def _meets(line: Line, took_s: float, gaps: Sequence[tuple[float, float]]) -> bool:
+    """Whether what ended there, after so long, was under way when the machine stood still."""
+    begin_s = line["at_s"] - took_s
+    return any(begin_s < until_s and from_s < line["at_s"] for from_s, until_s in gaps)
 
 
 def _growth(kind: str, found: Sequence[Life]) -> Iterator[Row]:
@@ -147,35 +157,28 @@ def _growth(kind: str, found: Sequence[Life]) -> Iterator[Row]:
 
 def _shown(lines: Sequence[Line]) -> Iterator[Row]:
     backs = [line for line in lines if line["what"] == "back"]
+    gaps = _gaps(lines)
+    # How long it took while the machine stood still says nothing.
+    timed = [line for line in backs if not _meets(line, line["after_s"], gaps)]
+    missing = [line for line in timed if not line["is_whole"]]
     if backs:
-        whole = [line for line in backs if line["is_whole"]]
-        yield _none(
-            "back",
-            "losses after which not all came back in time",
-            len(backs) - len(whole),
-            "losses",
-        )
-    if backs and whole:
-        slowest = max(whole, key=lambda line: line["after_s"])
-        note = f"after {' and '.join(slowest['said'])}; {len(backs)} losses"
-        yield Row(
+        what = "losses after which not all came back in time"
+        yield _none("back", what, len(missing), "losses", f"{len(backs)} losses")
+    if timed:
+        slowest = max(timed, key=lambda line: line["after_s"])
+        yield _figure(
             "back-slowest",
-            "until all was there again",
-            "",
-            Verdict.SHOWN,
+            "until all was there again, at most",
             "s",
-            ours=slowest["after_s"],
-            note=note,
+            slowest["after_s"],
+            f"after {' and '.join(slowest['said'])}; {median(line['after_s'] for line in timed):.1f} s in the median",
         )
-    gaps = [line["lasted_s"] for line in lines if line["what"] == "gap"]
     if gaps:
-        yield Row(
-            "gaps",
-            "seconds in which the machine stood still",
-            "",
-            Verdict.SHOWN,
-            "s",
-            ours=sum(gaps),
-            note=f"{len(gaps)} times",
-        )
-    yield Row("cores", "cores that all of it took", "", Verdict.SHOWN, "cores", ours=cores(lines))
+        stood_s = sum(end - begin for begin, end in gaps)
+        what = "the machine stood still, with all of it"
+        yield _figure("gaps", what, "s", stood_s, f"{len(gaps)} times")
+    yield _figure("cores", "what all of it took", "cores", cores(lines))
+
+
+def _figure(name: str, what: str, unit: str, value: float, note: str = "") -> Row:
+    return Row(name, what, "", Verdict.SHOWN, unit, ours=value, note=note)

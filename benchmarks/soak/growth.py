@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from benchmarks.soak.journal import Line
-from benchmarks.soak.slope import slope, thin, thirds
+from benchmarks.soak.slope import slope, thin, thirds, without_largest_step
 
 WARM_UP_S = 240.0
 LONG_S = 600.0
@@ -26,7 +26,7 @@ class Life:
     lasted_s: float
     rss_mb: float
     rss_slope: float
-    """In percent of its memory in ten minutes."""
+    """In percent of its memory in ten minutes, its largest single step left out."""
     descriptors: tuple[float, float]
     threads: tuple[float, float]
     """Medians of the first third and the last."""
@@ -46,7 +46,8 @@ def lives(
         if lasted_s < long_s or len(warm) < 3:
             continue
         rss = median(each["rss"] for each in warm)
-        rise = slope(thin([(each["at_s"], each["rss"]) for each in warm]))
+        points = without_largest_step([(each["at_s"], each["rss"]) for each in warm])
+        rise = slope(thin(points))
         yield Life(
             kind,
             pid,

@@ -55,8 +55,8 @@ def plan(lasts_s: float, every_s: float, seed: int) -> Iterator[Blow]:
     rng = Random(f"mischief {seed}")
     periods = int(lasts_s / every_s + 0.5)
     for period in range(periods - 1):
-        shares = _FIRST_HALF if 2 * period < periods else _SECOND_HALF
         at_s = (period + rng.uniform(_FROM, _TO)) * every_s
+        shares = _FIRST_HALF if at_s < lasts_s / 2 else _SECOND_HALF
         hit: list[Kind] = []
         for _ in range(2 if rng.random() < _TWO_AT_ONCE else 1):
             (kind,) = rng.choices(list(shares), list(shares.values()))
@@ -64,12 +64,6 @@ def plan(lasts_s: float, every_s: float, seed: int) -> Iterator[Blow]:
                 hit.append(kind)
         for kind in hit:
             how = How.STOP if rng.random() < _STOPS else How.KILL
-            # A tenth of a period more than a short period's share would overlap with the next.
+            # So that it is over before the next one comes.
             for_s = min(rng.uniform(*_STOP_S), every_s / 3) if how is How.STOP else 0.0
             yield Blow(at_s, kind, how, rng.random(), for_s)
-
-
-def is_first_half(blow: Blow, lasts_s: float, every_s: float) -> bool:
-    """Whether the spared ones are spared."""
-    periods = int(lasts_s / every_s + 0.5)
-    return 2 * int(blow.at_s / every_s) < periods

@@ -5,7 +5,7 @@ Pure arithmetic over samples.
 
 import statistics
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
@@ -15,6 +15,18 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     """
     rises = [(b - a) / (t - s) for (s, a), (t, b) in combinations(points, 2) if t != s]
     return statistics.median(rises)
+
+
+def without_largest_step(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The same points, with what lies behind the largest rise from one to the next lowered by it.
+
+    Something may be used for the first time at any moment and stay; what grows does so more than once.
+    """
+    rises = [after[1] - before[1] for before, after in pairwise(points)]
+    if not rises or max(rises) <= 0:
+        return list(points)
+    at, step = rises.index(max(rises)) + 1, max(rises)
+    return [*points[:at], *((t, value - step) for t, value in points[at:])]
 
 
 def thin(points: Sequence[tuple[float, float]], most: int = 400) -> Sequence[tuple[float, float]]:

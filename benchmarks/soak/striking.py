@@ -27,9 +27,9 @@ class Striker:
         """Whether something is stopped now."""
         return bool(self._stopped)
 
-    async def strike(self, blow: Blow, *, is_first_half: bool) -> str:
+    async def strike(self, blow: Blow, *, is_sparing: bool) -> str:
         """Hit one; returns when a stopped one goes on again. Says what was hit, or that nothing was there."""
-        name, pid = self._victim(blow, is_first_half)
+        name, pid = self._victim(blow, is_sparing)
         if not pid:
             return f"{blow.kind.value} was away already"
         self._journal.write(
@@ -50,13 +50,13 @@ class Striker:
                     _send(pid, signal.SIGCONT)
                 return f"{name} stopped for {blow.for_s:.1f} s"
 
-    def _victim(self, blow: Blow, is_first_half: bool) -> tuple[str, int]:
+    def _victim(self, blow: Blow, is_sparing: bool) -> tuple[str, int]:
         if blow.kind is Kind.INSTANCE:
             pids = [pid for pid in self._system.instance_pids() if pid not in self._spared]
             pid = pids[int(blow.chance * len(pids))] if pids else 0
             return f"instance {pid}", pid
         parts = self._system.parts()[blow.kind]
-        if blow.kind is Kind.BALANCER and is_first_half:
+        if blow.kind is Kind.BALANCER and is_sparing:
             parts = parts[1:]
         part = parts[int(blow.chance * len(parts))]
         return part.name, part.pid

@@ -20,6 +20,7 @@ EVERY_S = 5.0
 _TRIES, _PAUSE_S = 80, 0.05
 """Until both sides agree: a call is on the wire for milliseconds, an equal one's answer is counted with the first's."""
 _BEAT_S, _LATE_S = 0.25, 1.0
+_LOOK_S = 0.5
 
 
 class Watching:
@@ -109,6 +110,15 @@ class Watching:
         return await answers(self._system.page_port, "/api/about") and await answers(
             self._system.consul_port, "/v1/status/leader"
         )
+
+    async def until_whole(self, within_s: float) -> bool:
+        """Return when every part is there, or False when that takes too long."""
+        # By looks, not by the clock, which goes on when the machine stands still.
+        for _ in range(round(within_s / _LOOK_S)):
+            if await self.is_whole():
+                return True
+            await asyncio.sleep(_LOOK_S)
+        return False
 
     def sample(self) -> None:
         """Write down what each process takes."""

@@ -15,7 +15,7 @@ from benchmarks.soak.ending import End, Kind, end_of
 from benchmarks.soak.growth import lives
 from benchmarks.soak.look import Lane, Status
 from benchmarks.soak.reckoning import Account, Reckoning
-from benchmarks.soak.slope import slope, thirds
+from benchmarks.soak.slope import slope, thirds, without_largest_step
 from benchmarks.soak.traffic import Rates
 from tidegate.clients import TidegateError
 
@@ -91,7 +91,7 @@ def test_something_is_lost_each_minute_but_the_last(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_in_the_first_half_consul_and_the_page_are_spared(seed: int) -> None:
-    early = [each for each in blows(seed) if mischief.is_first_half(each, HALF_AN_HOUR_S, MINUTE_S)]
+    early = [each for each in blows(seed) if each.at_s < HALF_AN_HOUR_S / 2]
     assert {each.kind for each in early} <= {mischief.Kind.INSTANCE, mischief.Kind.BALANCER}
     assert len(early) >= 15
 
@@ -194,6 +194,14 @@ def test_thirds_are_medians() -> None:
     assert thirds([1, 1, 9, 5, 5, 5, 2, 2, 7]) == (1, 2)
 
 
+def test_one_step_is_no_slope_and_three_are() -> None:
+    one = [(float(t), 100.0 + 9 * (t > 500)) for t in range(0, 1000, 5)]
+    three = [(t, 100.0 + 9 * (t > 240) + 8 * (t > 500) + 8 * (t > 750)) for t, _ in one]
+    assert slope(without_largest_step(one)) == 0.0
+    assert slope(without_largest_step(three)) > 0.005
+    assert without_largest_step([(0.0, 3.0), (1.0, 2.0)]) == [(0.0, 3.0), (1.0, 2.0)]
+
+
 def test_only_a_long_life_is_judged_and_without_its_first_minutes() -> None:
     young = [sample(at, 1e8) for at in range(0, 590, 5)]
     assert list(lives(young)) == []
@@ -243,6 +251,14 @@ def test_a_label_counts_as_failed_unless_the_machine_stood_still() -> None:
     assert verdicts(failure, summary())["labels"] is Verdict.MISSED
     assert verdicts(failure, gap, summary())["labels"] is Verdict.MET
     assert verdicts(failure, {**gap, "at_s": 80.0}, summary())["labels"] is Verdict.MISSED
+
+
+def test_everything_comes_back_unless_the_machine_stood_still() -> None:
+    back = {"at_s": 200.0, "what": "back", "said": ["balancer 1 killed"], "is_whole": False}
+    back["after_s"] = 50.0
+    assert verdicts(back, summary())["back"] is Verdict.MISSED
+    gap = {"at_s": 190.0, "what": "gap", "lasted_s": 30.0}
+    assert verdicts(back, gap, summary())["back"] is Verdict.MET
 
 
 def test_a_soak_that_broke_off_is_no_success() -> None:
