@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from random import Random
+from typing import Any
 
 from benchmarks.soak import mischief, traffic
 from benchmarks.soak.book import Book
@@ -80,8 +81,8 @@ class Soak:
         beside = [self._watching.beat(), self._watch()]
         rng = Random(f"tabs {self._wanted.seed}")
         beside += [self._callers.page.keep_tab(rng, self._book.errors.append) for _ in range(_TABS)]
-        running = [asyncio.ensure_future(each) for each in beside]
-        story = asyncio.gather(self._call(rates), self._lose())
+        running: list[asyncio.Future[Any]] = [asyncio.ensure_future(each) for each in beside]
+        story: asyncio.Future[Any] = asyncio.gather(self._call(rates), self._lose())
         try:
             done, _ = await asyncio.wait({story, *running}, return_when=asyncio.FIRST_COMPLETED)
             # What goes on for ever ends by an error of ours alone.

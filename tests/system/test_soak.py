@@ -22,7 +22,7 @@ EXACT = ("unaccounted", "balancer-accounts", "both-sides", "busy-slots", "clean-
 def soaked(folder: Path) -> list[Row]:
     """The rows of a short soak."""
     file = folder / "soak.jsonl"
-    short = ("--minutes", "0.6", "--every", "9", "--measure", "5", "--instances", "4")
+    short = ("--minutes", "0.5", "--every", "8", "--measure", "4", "--instances", "4")
     command = [sys.executable, "-m", "benchmarks.soak", *short, "--seed", str(SEED)]
     done = subprocess.run(
         [*command, "--json", str(file)],
