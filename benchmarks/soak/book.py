@@ -12,24 +12,23 @@ from benchmarks.soak.ending import End, Kind
 LANES = ("sentiment", "chat")
 # To the hundredth of a second: a few thousand numbers at most, however many calls.
 _STEPS_A_SECOND = 100
-
-
-class BookError(Exception):
-    """A call was ended twice, or was never begun."""
+HEARD_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
     """The attempts of one lane so far.
 
-    Of those that ended, `broken` had no word from a balancer but a failure of the transport, `left` none because their caller's
-    time was over or he hung up: nobody may have heard of the former, nor, where something stood still, of the latter.
+    Of those that ended, `broken` had no word from a balancer but a failure of the transport: nobody may have heard of them. `left` had none because their
+    caller's time was over or he hung up: nobody may have heard of them where something stood still. `early` are those that were left within HEARD_S: nor of them on
+    a busy machine, for a call that is over before it is taken up is dropped by gRPC itself.
     """
 
     begun: int = 0
     ended: int = 0
     broken: int = 0
     left: int = 0
+    early: int = 0
 
     def since(self, before: "Attempts") -> "Attempts":
         """What has come since."""
@@ -38,6 +37,7 @@ class Attempts:
             self.ended - before.ended,
             self.broken - before.broken,
             self.left - before.left,
+            self.early - before.early,
         )
 
 
@@ -84,9 +84,10 @@ class Book:
         """Note that an attempt goes out."""
         self._add(lane, Attempts(begun=1))
 
-    def end_attempt(self, lane: str, *, broken: int = 0, left: int = 0) -> None:
+    def end_attempt(self, lane: str, took_s: float, *, broken: bool, left: bool) -> None:
         """Note that one ended, and whether without a word."""
-        self._add(lane, Attempts(ended=1, broken=broken, left=left))
+        early = left and took_s < HEARD_S
+        self._add(lane, Attempts(0, 1, int(broken), int(left), int(early)))
 
     def _add(self, lane: str, more: Attempts) -> None:
         so_far = self.attempts[lane]
@@ -95,6 +96,7 @@ class Book:
             so_far.ended + more.ended,
             so_far.broken + more.broken,
             so_far.left + more.left,
+            so_far.early + more.early,
         )
 
     def snapshot(self) -> Mapping[str, Attempts]:

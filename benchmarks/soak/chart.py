@@ -51,13 +51,19 @@ def draw(lines: Sequence[Line], path: Path) -> None:
         for side in ("top", "right"):
             pane.spines[side].set_visible(False)
         for line in lines:
-            if line["what"] == "blow":
+            if line["what"] == "gap":
+                begin_s = line["at_s"] - line["lasted_s"]
+                pane.axvspan(begin_s / 60, line["at_s"] / 60, color="#eeeeee", zorder=0)
+            elif line["what"] == "blow":
                 pane.axvline(line["at_s"] / 60, color=_COLOURS[line["kind"]], lw=0.7, ls=":")
     panes[0].legend(fontsize=8, ncols=5, frameon=False, loc="upper left")
     panes[0].set_ylim(top=1.3 * panes[0].get_ylim()[1])
     panes[2].legend(fontsize=8, ncols=7, frameon=False, loc="upper left")
     panes[2].set_ylim(top=1.3 * panes[2].get_ylim()[1])
-    panes[2].set_xlabel("minutes; dotted: a part is killed or stopped, in its colour", fontsize=8)
+    panes[2].set_xlabel(
+        "minutes; dotted: a part is killed or stopped, in its colour; grey: the whole machine stood still",
+        fontsize=8,
+    )
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)
 

@@ -1,6 +1,7 @@
 """Our own client, with every attempt that it makes noted in the book: that is what a balancer counts."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -42,22 +43,23 @@ class CountedClient(AsyncClient):
         def begin(*arguments: Any, **options: Any) -> Any:
             call = method(*arguments, **options)
             self._book.begin_attempt(lane)
-            call.add_done_callback(lambda done: self._note(done, lane))
+            began_s = time.monotonic()
+            call.add_done_callback(lambda done: self._note(done, lane, time.monotonic() - began_s))
             return call
 
         return begin
 
-    def _note(self, call: Any, lane: str) -> None:
-        task = asyncio.ensure_future(self._end(call, lane))
+    def _note(self, call: Any, lane: str, took_s: float) -> None:
+        task = asyncio.ensure_future(self._end(call, lane, took_s))
         self._noting.add(task)
         task.add_done_callback(self._noting.discard)
 
-    async def _end(self, call: Any, lane: str) -> None:
-        broken, left = 0, 0
+    async def _end(self, call: Any, lane: str, took_s: float) -> None:
+        broken, left = False, False
         try:
             code = await call.code()
             said = dict(await call.trailing_metadata() or ())
             if not any(key in said for key in _OURS):
-                broken, left = int(code in _MADE_UP), int(code in _LEFT)
+                broken, left = code in _MADE_UP, code in _LEFT
         finally:
-            self._book.end_attempt(lane, broken=broken, left=left)
+            self._book.end_attempt(lane, took_s, broken=broken, left=left)

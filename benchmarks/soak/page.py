@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from contextlib import aclosing
 from random import Random
@@ -26,7 +27,8 @@ class Page:
     async def judge(self, text: str) -> End:
         """One call from the page, to its end."""
         body = {"turns": [{"role": "user", "content": text}], "deadline_s": _DEADLINE_S}
-        has_begun, is_sent, broken, left = False, False, 1, 0
+        has_begun, is_sent, broken, left = False, False, True, False
+        began_s = time.monotonic()
         try:
             stream = events(self._port, "POST", "/api/judge", body)
             async with aclosing(stream):
@@ -34,23 +36,24 @@ class Page:
                 is_sent = True
                 async for name, said in stream:
                     if name == "end":
-                        broken = 0
+                        broken = False
                         return End.SHORT if said["degraded"] else End.FULL
                     if name == "error":
-                        broken = int(not (has_begun or said["reason"] or said["served_by"]))
+                        broken = not (has_begun or said["reason"] or said["served_by"])
                         end = _KINDS.get(said["kind"], End.FAILED)
                         return End.CUT if has_begun and end is not End.EXPIRED else end
                     has_begun = has_begun or name != "warming"
-                    broken = int(not has_begun)
+                    broken = not has_begun
             raise HttpError("no end")
         except (HttpError, OSError):
             return End.CUT if has_begun else End.FAILED
         except asyncio.CancelledError:
-            broken, left = 0, 1
+            broken, left = False, True
             raise
         finally:
             if is_sent:
-                self._book.end_attempt("chat", broken=broken, left=left)
+                took_s = time.monotonic() - began_s
+                self._book.end_attempt("chat", took_s, broken=broken, left=left)
 
     async def keep_tab(self, rng: Random, note: Callable[[str], None]) -> None:
         """Open the page, watch the fleet, close the tab, open another, for ever. `note` is told what is not as it should be."""

@@ -71,12 +71,13 @@ class Reckoning:
             counted = _came(last, now, lane)
             came, missing = came + since.begun, missing + since.begun - counted
             broken += since.broken
-            most = since.broken + (since.left if is_disturbed else 0) if is_same else since.begun
+            unheard = since.broken + (since.left if is_disturbed else since.early)
+            most = unheard if is_same else since.begun
             if not 0 <= since.begun - counted <= most:
                 self.wrong.append(
                     f"{lane}: callers made {since.begun} attempts, balancers count {counted}"
                 )
-        if is_same and not is_disturbed and not broken:
+        if is_same and not is_disturbed and not broken and not missing:
             self.exact, self.exact_calls = self.exact + 1, self.exact_calls + came
         else:
             self.bounded, self.bounded_calls = self.bounded + 1, self.bounded_calls + came

@@ -163,6 +163,9 @@ def test_a_call_that_no_balancer_counts_is_seen() -> None:
     assert len(reckoned(before, after).wrong) == 1
     # Where a balancer stood still, who hung up may never have been heard.
     assert reckoned(before, after, is_disturbed=True).wrong == []
+    # Nor who hung up at once.
+    early = account(5, (1, 2), Attempts(15, 15, left=3, early=1), status((6, 6)), status((8, 8)))
+    assert reckoned(before, early).wrong == []
 
 
 def test_a_call_that_is_counted_twice_is_seen_even_then() -> None:
