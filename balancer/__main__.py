@@ -9,10 +9,12 @@ from typing import NoReturn
 
 import structlog
 
+from tidegate.balancer.allocation import return_large_blocks
 from tidegate.balancer.polling import poll_directly
 
 # gRPC reads the variable when it is imported, which the modules below do.
 poll_directly()
+return_large_blocks()
 
 # ruff: noqa: E402
 from tidegate.balancer.config import BalancerSettings, SettingsError, read_settings

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from tidegate.balancer.allocation import return_large_blocks
 from tidegate.balancer.config import BalancerSettings
 from tidegate.balancer.garbage import spare_calls
 from tidegate.balancer.logs import set_up_logs
@@ -78,6 +79,7 @@ async def _live(part: Part) -> None:
 
 def main() -> None:
     """Live as a worker. Exits with 0 after a drain, 1 when it can't start."""
+    return_large_blocks()
     # Without a buffer, which would keep what may follow.
     with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stdin:
         part = Part.read(stdin.readline())

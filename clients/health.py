@@ -22,7 +22,7 @@ def ask_health(
     One that has never heard of the service is SERVICE_UNKNOWN, as in a watch. Raises grpc.RpcError
     when nobody answers within `timeout_s`.
     """
-    with _channel(address, tls) as channel:
+    with channel_to(address, tls) as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
@@ -38,7 +38,8 @@ def ask_health(
         return name
 
 
-def _channel(address: str, tls: Tls | None) -> grpc.Channel:
+def channel_to(address: str, tls: Tls | None) -> grpc.Channel:
+    """A channel to host:port, by TLS where it is asked for. Raises OSError for a file that can't be read."""
     options = channel_options(address)
     if tls is None:
         return grpc.insecure_channel(address, options=options)

@@ -71,16 +71,12 @@ def export_to(endpoint: str, version: str) -> None:
     """
     try:
         from opentelemetry import trace
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        from tidegate.operating.spans import provider_to
     except ImportError as error:
         raise TracingMissingError(f"needs pip install 'tidegate[tracing]' ({error})") from None
-    named = Resource.create({"service.name": "tidegate", "service.version": version})
-    provider = TracerProvider(resource=named)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint, timeout=3.0)))
-    trace.set_tracer_provider(provider)
+    facts = {"service.name": "tidegate", "service.version": version}
+    trace.set_tracer_provider(provider_to(endpoint, facts, None))
 
 
 def send_the_rest() -> None:

@@ -31,6 +31,8 @@ else:
 
 _PREFIX = "TIDEGATE_SERVER_"
 _PROGRAM = "tidegate-server"
+_BYTES_PER_CHARACTER = 4
+"""UTF-8's most."""
 
 
 class ServerSettings(BaseSettings):
@@ -295,6 +297,16 @@ class ServerSettings(BaseSettings):
             self.entrance.problems(),
         ):
             raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
+    def _takes_what_it_accepts(self) -> "ServerSettings":
+        longest = self.max_text_characters * _BYTES_PER_CHARACTER
+        if longest > self.limits.message_bytes:
+            raise ValueError(
+                f"max_text_characters: {self.max_text_characters} characters may have {longest} bytes, and limits.message_bytes is "
+                f"{self.limits.message_bytes}; raise it, here and for the balancers"
+            )
         return self
 
     @property

@@ -27,7 +27,7 @@ from tidegate.server.consul_agent import Check
 from tidegate.server.edge import Edge
 from tidegate.server.engine.call import Times
 from tidegate.server.engine.engine import Engine
-from tidegate.server.engine.sequence import Usage
+from tidegate.server.engine.sequence import Ending, Usage
 from tidegate.server.front import Front
 from tidegate.server.garbage import spare_calls
 from tidegate.server.guarding import consul_of, guard_of
@@ -288,10 +288,10 @@ class Life:
         self._registration = Registration(instance, consul_of(settings))
         self._registration.start()
 
-    def _sequence_ended(self, times: Times, usage: Usage) -> None:
+    def _sequence_ended(self, times: Times, usage: Usage, ending: Ending | None) -> None:
         self._edge.sequence_ended(times, usage)
         if self._traces is not None:
-            self._traces.sequence_ended(times, usage)
+            self._traces.sequence_ended(times, usage, ending)
 
     def _announce(self, phase: Phase) -> None:
         if self._registration is not None:

@@ -79,8 +79,9 @@ class SentimentService:
     async def classify_stream(self, requests: AsyncIterator[bytes], context: Context) -> None:
         """Answer each item as soon as its label is known.
 
-        Reads no further ahead than ITEMS_AT_ONCE items whose answers have not been taken.
+        Reads no further ahead than ITEMS_AT_ONCE items whose answers have not been taken, and takes no slot before the first.
         """
+        requests = await _begun(requests)
         async with self._edge.call(Lane.SENTIMENT, context) as arrival:
             writing = asyncio.Lock()
             running: set[asyncio.Task[None]] = set()
@@ -124,6 +125,19 @@ class SentimentService:
             outcome.error.CopyFrom(self._edge.explain(error).status)
         async with writing:
             await context.write(outcome)
+
+
+async def _begun(requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same messages, once there is a first one or will be none."""
+    first = await anext(requests, None)
+
+    async def messages() -> AsyncIterator[bytes]:
+        if first is not None:
+            yield first
+            async for message in requests:
+                yield message
+
+    return messages()
 
 
 async def _next_done(running: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:

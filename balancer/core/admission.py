@@ -12,6 +12,8 @@ from tidegate.balancer.core.verdict import Reason
 
 FIRST_SHARE = 0.9
 """While some are expected back, the last tenth of a lane is theirs."""
+MOST_BYTES = 8 << 20
+"""Of all messages that wait in a lane together: 1,024 of 8 KB, or 80 of the longest texts."""
 RETRIED_SHARE = 0.8
 """Who comes again unasked finds a lane shorter by a fifth."""
 
@@ -21,7 +23,8 @@ class Outlook:
     """What a lane offers a newcomer: it goes at once, or waits `wait_s` behind others.
 
     `ready_s` is when the next instance is expected to be hot, for the time when there are none. `delay_s`
-    is what the balancer itself adds to the call, as it can't keep up; half of that is over.
+    is what the balancer itself adds to the call, as it can't keep up; half of that is over. `held_bytes` are those of all messages
+    that would wait, the newcomer's included.
     """
 
     instances: int
@@ -32,6 +35,11 @@ class Outlook:
     in_flight: int
     ready_s: float | None = None
     delay_s: float = 0.0
+    held_bytes: int = 0
+
+    def is_full(self, max_waiting: int) -> bool:
+        """Whether there is no place to wait in."""
+        return self.depth >= max_waiting or self.held_bytes > MOST_BYTES
 
 
 def refusal(
@@ -39,11 +47,11 @@ def refusal(
 ) -> Reason | None:
     """Why a newcomer can't stay; None if it may go or wait."""
     if not outlook.instances:
-        if outlook.ready_s is not None and outlook.depth >= policy.max_waiting:
+        if outlook.ready_s is not None and outlook.is_full(policy.max_waiting):
             return Reason.WARMING_UP
         limit_s = now + policy.wait_s
         return refusal_while_cold(outlook.ready_s, outlook.needs_s, limit_s, deadline_s)
-    if not outlook.has_room and outlook.depth >= policy.max_waiting:
+    if not outlook.has_room and outlook.is_full(policy.max_waiting):
         return Reason.QUEUE_FULL
     if not outlook.has_room and outlook.wait_s > policy.wait_s:
         return Reason.WAIT_TOO_LONG

@@ -6,7 +6,7 @@ lane is no help against those who have the slots already. Knows nothing about ca
 
 SPAN_S = 10.0
 """Light calls are remembered for between one and two of these."""
-MOST = 0.5
+MOST = 0.75
 """Part of the slots that is kept at most, so that heavy calls go on when light ones could fill the lane."""
 
 

@@ -61,6 +61,8 @@ class WaitingRoom:
     def __init__(self, shares: Mapping[str, float] | None = None) -> None:
         self._waiters: list[Waiter] = []
         self._by_call: dict[int, Waiter] = {}
+        self.size_bytes = 0
+        """Those of all messages that wait; to look at only."""
         self.light = 0
         """How many of them are light; to look at only."""
         # Of each caller, those who did not come back from an instance.
@@ -94,6 +96,7 @@ class WaitingRoom:
         insort(self._waiters, waiter, key=_place)
         self._by_call[waiter.call.id] = waiter
         self.light += not waiter.is_heavy
+        self.size_bytes += waiter.call.size_bytes
         if not waiter.returned:
             self._turns.join(waiter.call.caller)
             insort(self._lines.setdefault(waiter.call.caller, []), waiter, key=_place)
@@ -104,6 +107,7 @@ class WaitingRoom:
         if waiter is None:
             return None
         self.light -= not waiter.is_heavy
+        self.size_bytes -= waiter.call.size_bytes
         del self._waiters[bisect_left(self._waiters, waiter.place, key=_place)]
         if not waiter.returned:
             line = self._lines[waiter.call.caller]

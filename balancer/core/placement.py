@@ -100,6 +100,7 @@ class Placement:
             in_flight=self._flights.count(lane),
             ready_s=None if instances else self.ready_s(lane, now),
             delay_s=delay_s,
+            held_bytes=room.size_bytes + waiter.call.size_bytes,
         )
 
     def backlog(self, lane: Lane, now: float) -> Backlog:

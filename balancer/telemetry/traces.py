@@ -15,10 +15,6 @@ from typing import Any
 
 import grpc
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -30,9 +26,8 @@ from tidegate.balancer.core.verdict import Send, Shed, Verdict, Wait
 from tidegate.balancer.ending import reason_in
 from tidegate.balancer.methods import is_known, lane_of
 from tidegate.balancer.telemetry.meter import Meter
+from tidegate.operating.spans import provider_to
 
-EXPORT_LIMIT_S = 3.0
-"""For a collector that doesn't answer; what it missed is lost, and no call waits for it."""
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-([0-9a-f]{2}).*")
 TRACE_KEYS = frozenset({"traceparent", "tracestate"})
 
@@ -47,20 +42,13 @@ class Traces:
 
     def __init__(self, endpoint: str, share: float, version: str, instance: str) -> None:
         self._share = share
-        self._provider = TracerProvider(
-            # Who isn't traced never comes so far.
-            sampler=ALWAYS_ON,
-            resource=Resource.create(
-                {
-                    "service.name": "tidegate-balancer",
-                    "service.version": version,
-                    "service.instance.id": instance,
-                }
-            ),
-            shutdown_on_exit=False,
-        )
-        exporter = OTLPSpanExporter(endpoint, timeout=EXPORT_LIMIT_S)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        facts = {
+            "service.name": "tidegate-balancer",
+            "service.version": version,
+            "service.instance.id": instance,
+        }
+        # Who isn't traced never comes so far.
+        self._provider = provider_to(endpoint, facts, ALWAYS_ON)
         self._tracer = self._provider.get_tracer("tidegate.balancer", version)
 
     async def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Judges what is around a service: its ports, the Consul it is found in, and whether their clocks agree.
+"""Judges the Consul that a service is found in, and whether their clocks agree.
 
 Asks and changes nothing. Knows nothing about models or memory.
 """
@@ -6,24 +6,23 @@ Asks and changes nothing. Knows nothing about models or memory.
 from __future__ import annotations
 
 import json
-import socket
+import ssl
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import ProxyHandler, Request, build_opener
-
-import grpc
+from urllib.error import HTTPError, URLError
+from urllib.request import HTTPSHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from tidegate.clients.doctor.finding import Finding, good, note, problem, warning
-from tidegate.clients.health import SERVING, ask_health
 
 TIMEOUT_S = 2.0
 CLOCK_S = 2.0
 """Timetables and traces are off by this; Consul's own header has whole seconds."""
-# Straight to the agent, whatever proxies the environment names.
-_OPENER = build_opener(ProxyHandler({}))
+_START = "start an agent, name it by --consul, or go without: --instances on the balancer"
+_ACL = "--consul-token-file with a token that may read the service, its nodes and agent (docs/identity.md)"
+_CA = "https:// with --consul-ca, who signs its certificate, which must be in the name that --consul says"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +34,18 @@ class Agent:
     entries: list[dict[str, Any]]
 
 
-def judge_port(what: str, address: str, status: str | None, is_bound: bool) -> Finding:
-    """What a port is like: `status` is the health that somebody gives there, None when nobody does."""
-    name = f"{what} at {address}"
-    if status == SERVING:
-        return good(name, "serves")
-    if status is not None:
-        return warning(
-            name,
-            f"answers {status}",
-            "nothing is hot: `tidegate status` shows which instances are known, and their phases",
-        )
-    if is_bound:
-        return problem(
-            name, "something else listens there", "`ss -ltnp` names it; choose another --port"
-        )
-    return note(name, "nobody listens", "start it, or name its address by --address or --server")
+@dataclass(frozen=True, slots=True)
+class NoAgent:
+    """Why nothing was said, and what to do."""
+
+    why: str
+    advice: str = _START
 
 
-def judge_agent(url: str, service: str, agent: Agent | str) -> list[Finding]:
-    """What Consul is like; a string is why it could not be asked."""
-    if isinstance(agent, str):
-        advice = "start an agent, name it by --consul, or go without: --instances on the balancer"
-        return [warning("consul", f"{url}: {agent}", advice)]
+def judge_agent(url: str, service: str, agent: Agent | NoAgent) -> list[Finding]:
+    """What Consul is like."""
+    if isinstance(agent, NoAgent):
+        return [warning("consul", f"{url}: {agent.why}", agent.advice)]
     if not agent.leader:
         advice = "`consul members`: fewer than half of its servers see one another"
         return [problem("consul", f"{url} has no leader", advice)]
@@ -112,27 +100,21 @@ def judge_clock(date: datetime | None, now: datetime) -> Finding:
     )
 
 
-def ask_port(address: str) -> tuple[str | None, bool]:
-    """The health that is told at host:port, None when nobody does; and whether somebody listens."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), TIMEOUT_S).close()
-    except OSError:
-        return None, False
-    try:
-        return ask_health(address, timeout_s=TIMEOUT_S), True
-    except grpc.RpcError:
-        return None, True
-
-
-def ask_agent(url: str, service: str, token: str = "") -> Agent | str:
+def ask_agent(url: str, service: str, token: str = "", ca: Path | None = None) -> Agent | NoAgent:
     """What a Consul agent says of itself and of a service; or why it says nothing."""
     headers = {"X-Consul-Token": token} if token else {}
     try:
-        leader, date = _get(f"{url}/v1/status/leader", headers)
-        entries, _ = _get(f"{url}/v1/health/service/{service}", headers)
+        # Straight to the agent, whatever proxies the environment names.
+        secure = HTTPSHandler(context=ssl.create_default_context(cafile=ca))
+        opener = build_opener(ProxyHandler({}), secure)
+        leader, date = _get(opener, f"{url}/v1/status/leader", headers)
+        entries, _ = _get(opener, f"{url}/v1/health/service/{service}", headers)
+    except HTTPError as error:
+        words = error.read(200).decode("utf-8", "replace").strip() or error.reason
+        return NoAgent(words, _ACL if error.code in (401, 403) else _START)
     except (OSError, ValueError) as error:
-        return str(error.reason if isinstance(error, URLError) else error)
+        reason = error.reason if isinstance(error, URLError) else error
+        return NoAgent(str(reason), _CA if isinstance(reason, ssl.SSLError) else _START)
     return Agent(leader, parsedate_to_datetime(date) if date else None, entries)
 
 
@@ -141,7 +123,7 @@ def now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def _get(url: str, headers: dict[str, str]) -> tuple[Any, str | None]:
+def _get(opener: OpenerDirector, url: str, headers: dict[str, str]) -> tuple[Any, str | None]:
     # The scheme is what the user gave; other ones fail in the opener.
-    with _OPENER.open(Request(url, headers=headers), timeout=TIMEOUT_S) as answer:  # noqa: S310
+    with opener.open(Request(url, headers=headers), timeout=TIMEOUT_S) as answer:  # noqa: S310
         return json.load(answer), answer.headers.get("Date")

@@ -8,7 +8,15 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from tidegate.server.engine.sequence import Delta, Finish, Scores, Sequence, Tokenizer, Write
+from tidegate.server.engine.sequence import (
+    Delta,
+    Ending,
+    Finish,
+    Scores,
+    Sequence,
+    Tokenizer,
+    Write,
+)
 from tidegate.server.engine.text_stream import TextStream
 
 Event = Scores | Delta | Finish | Exception | None
@@ -40,6 +48,8 @@ class EngineCall:
         self.sequence = sequence
         self.times = Times(time.monotonic())
         self.text = TextStream(tokenizer)
+        # Why its reply ended, once it has.
+        self.ending: Ending | None = None
         # Set by the loop when nobody listens any more, by the engine when all has been told.
         self.is_abandoned = False
         self.is_over = False

@@ -21,6 +21,7 @@ from tidegate.server.engine.scheduler import Scheduler
 from tidegate.server.engine.sequence import (
     Aim,
     Delta,
+    Ending,
     EngineLoad,
     EngineStoppedError,
     Finish,
@@ -41,7 +42,7 @@ from tidegate.server.engine.worker import Worker
 
 log = structlog.get_logger()
 
-Listener = Callable[[Times, Usage], None]
+Listener = Callable[[Times, Usage, Ending | None], None]
 
 
 class Judged:
@@ -116,7 +117,10 @@ class Engine:
         await asyncio.to_thread(self._pack_all)
 
     def tell(self, listener: Listener) -> None:
-        """Tell `listener` of each call that is over, in the task that made it: times and cost."""
+        """Tell `listener` of each call that is over, in the task that made it: times, cost, why its reply ended.
+
+        A call without a reply, and one that was given up, have no such ending.
+        """
         self._listener = listener
 
     def is_healthy(self) -> bool:
@@ -200,14 +204,14 @@ class Engine:
             if not call.is_over:
                 call.is_abandoned = True
                 self._worker.wake()
-            self._listener(call.times, call.sequence.usage)
+            self._listener(call.times, call.sequence.usage, call.ending)
 
     def _require_room(self, prompt: Prompt, beyond: int = 0) -> None:
         if len(prompt.tokens) + beyond >= self.context_tokens:
             raise PromptTooLongError(len(prompt.tokens), self.context_tokens)
 
 
-def _heard_by_nobody(times: Times, usage: Usage) -> None:
+def _heard_by_nobody(times: Times, usage: Usage, ending: Ending | None) -> None:
     pass
 
 

@@ -2,12 +2,14 @@
 
 Labels go first: they enter and finish in a step or two, so a label never waits behind a whole
 chat. Then every running reply gets its next token, then prompts of new replies are read in
-chunks. A step never reads more of prompts than the pace allows, which bounds its time. Of labels the shortest
-go first, so that long texts don't keep others waiting; a part of each step is for the one that came first, so that it ends as well.
+chunks. A step never reads more of prompts than the pace allows, which bounds its time. Long texts don't keep short labels
+waiting: where there are such, one slot and a part of each step are for long prompts, so that steps are short and those end as well.
 Knows nothing of torch, threads or clocks.
 """
 
+import math
 from collections import deque
+from collections.abc import Callable
 
 from typing_extensions import assert_never
 
@@ -17,8 +19,10 @@ from tidegate.server.engine.prefixes import Prefix, Prefixes
 from tidegate.server.engine.sequence import Held, Judge, Keep, Label, Sequence, Write
 from tidegate.server.engine.slots import Place, Slots
 
+LONG_TOKENS = 256
+"""A prompt of which more than so many tokens have to be read is long; of usual labels a tenth of that is, and of usual chats a part."""
 FIRST_COME = 0.25
-"""Part of what a step may read that is for the label that came first, however long it is."""
+"""Part of what a step may read that is for long prompts where short labels are, and for the short label that came first."""
 
 
 class Scheduler:
@@ -29,6 +33,7 @@ class Scheduler:
         self.prefixes = prefixes
         self.pace = pace
         self.waiting_labels: deque[Sequence] = deque()
+        self.waiting_long: deque[Sequence] = deque()
         self.waiting_replies: deque[Sequence] = deque()
         self.running: list[Sequence] = []
         self._recalls: list[Recall] = []
@@ -39,10 +44,14 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         """Sequences without a slot."""
-        return len(self.waiting_labels) + len(self.waiting_replies)
+        return len(self.waiting_labels) + len(self.waiting_long) + len(self.waiting_replies)
 
     def add(self, sequence: Sequence) -> None:
         """Take a sequence in; it waits for a slot."""
+        if isinstance(sequence.aim, Label):
+            prefix = self.prefixes.longest(sequence.tokens)
+            kept = len(prefix.tokens) if prefix else 0
+            sequence.is_long = len(sequence.tokens) - kept > LONG_TOKENS
         self._queue_of(sequence).append(sequence)
 
     def remove(self, sequence: Sequence) -> None:
@@ -67,22 +76,21 @@ class Scheduler:
         labels = [s for s in self.running if not isinstance(s.aim, Write | Held)]
         replies = [s for s in self.running if isinstance(s.aim, Write)]
         budget = self.pace.prompt_tokens(sum(1 for sequence in replies if sequence.written))
-        # A prompt that a little more would end is read to its end: the rest would cost a step.
-        slack = budget // 2
-        if len(labels) > 1:
-            first = labels[0]
-            labels = sorted(labels, key=_pending)
-            if labels[0] is not first and first.pending > (part := int(budget * FIRST_COME)):
-                labels.remove(first)
-                budget -= part
-                rows.append(_row(first, part))
-        for sequence in labels + replies:
-            if isinstance(sequence.aim, Write) and sequence.written:
-                rows.append(_row(sequence, 1))
-            elif budget > 0:
-                chunk = sequence.pending if sequence.pending <= budget + slack else budget
-                budget -= chunk
-                rows.append(_row(sequence, chunk))
+        long = [s for s in labels + replies if s.is_long and not s.written]
+        short = sorted((s for s in labels if not s.is_long), key=_pending)
+        part = int(budget * FIRST_COME)
+        for_long = part if long and short else 0
+        budget -= for_long
+        first = next((s for s in labels if not s.is_long), None)
+        if first is not None and first is not short[0] and first.pending > part:
+            short.remove(first)
+            budget -= part
+            rows.append(_row(first, part))
+        rows += [_row(sequence, 1) for sequence in replies if sequence.written]
+        prompts = [s for s in replies if not (s.written or s.is_long)]
+        budget = _read(short + prompts, budget, rows)
+        # Beside a short label long prompts read no more, whatever is left: that keeps its step short.
+        _read(long, for_long if short else budget, rows)
         return Batch(tuple(recalls), tuple(rows))
 
     def planned(self, batch: Batch) -> list[Sequence]:
@@ -91,23 +99,41 @@ class Scheduler:
         return [by_slot[row.slot] for row in batch.rows]
 
     def _admit(self) -> None:
-        for waiting, take in (
-            (self.waiting_labels, self.slots.for_label),
-            (self.waiting_replies, self.slots.for_reply),
-        ):
-            while waiting:
-                prefix = self.prefixes.longest(waiting[0].tokens)
-                kept = len(prefix.tokens) if prefix else 0
-                place = take(waiting[0].tokens, kept)
-                if place is None:
-                    break
-                self._enter(waiting.popleft(), place, prefix if place.held < kept else None)
+        self._let_in_long(1)
+        self._let_in(self.waiting_labels, self.slots.for_label)
+        if not self.waiting_labels:
+            # But for one slot, which a short one finds free that comes now.
+            self._let_in_long(self.slots.labels - 1)
+        self._let_in(self.waiting_replies, self.slots.for_reply)
+
+    def _let_in_long(self, most: int) -> None:
+        """Have so many long labels hold a slot at most."""
+        has_slot = sum(each.is_long for each in self.running)
+        self._let_in(self.waiting_long, self.slots.for_label, most - has_slot)
+
+    def _let_in(
+        self,
+        waiting: deque[Sequence],
+        take: Callable[[list[int], int], Place | None],
+        most: float = math.inf,
+    ) -> None:
+        """Give slots to those that wait, at most to so many, as long as there are any."""
+        while waiting and most > 0:
+            prefix = self.prefixes.longest(waiting[0].tokens)
+            kept = len(prefix.tokens) if prefix else 0
+            place = take(waiting[0].tokens, kept)
+            if place is None:
+                break
+            self._enter(waiting.popleft(), place, prefix if place.held < kept else None)
+            most -= 1
 
     def _enter(self, sequence: Sequence, place: Place, prefix: Prefix | None) -> None:
         self.running.append(sequence)
         sequence.slot = place.slot
         sequence.computed = len(prefix.tokens) if prefix else place.held
         sequence.cached = min(sequence.computed, sequence.prompt_tokens)
+        if isinstance(sequence.aim, Write | Judge):
+            sequence.is_long = sequence.pending > LONG_TOKENS
         if prefix is not None:
             self._recall(prefix, sequence)
 
@@ -129,7 +155,22 @@ class Scheduler:
     def _queue_of(self, sequence: Sequence) -> deque[Sequence]:
         # What will hold its slot for a whole reply waits with the replies.
         is_reply = isinstance(sequence.aim, Write | Judge)
-        return self.waiting_replies if is_reply else self.waiting_labels
+        if is_reply:
+            return self.waiting_replies
+        return self.waiting_long if sequence.is_long else self.waiting_labels
+
+
+def _read(prompts: list[Sequence], budget: int, rows: list[Row]) -> int:
+    """Have prompts read in their order, as far as the budget goes; returns what is left of it."""
+    # A prompt that a little more would end is read to its end: the rest would cost a step.
+    slack = budget // 2
+    for sequence in prompts:
+        if budget <= 0:
+            break
+        chunk = sequence.pending if sequence.pending <= budget + slack else budget
+        budget -= chunk
+        rows.append(_row(sequence, chunk))
+    return budget
 
 
 def _pending(sequence: Sequence) -> int:

@@ -131,7 +131,7 @@ class Sequence:
 
     `tokens` is the prompt and what has been written since, or the beginning of a label that is
     asked about; the first `computed` of them have their keys and values in the slot, `cached`
-    of those without having been computed for it.
+    of those without having been computed for it. `is_long`: one that short labels pass by.
     """
 
     id: int
@@ -141,6 +141,7 @@ class Sequence:
     slot: int | None = None
     computed: int = 0
     cached: int = 0
+    is_long: bool = False
     prompt_tokens: int = field(init=False)
     walk: Walk | None = field(init=False)
 

@@ -38,6 +38,11 @@ class Slots:
         return f"<Slots {self.free} of {self.count} free>"
 
     @property
+    def labels(self) -> int:
+        """Slots that labels may have."""
+        return self.reserved or self.count
+
+    @property
     def free(self) -> int:
         """Slots that nobody has."""
         return len(self._free)

@@ -227,7 +227,8 @@ class Worker(threading.Thread):
         if piece:
             call.tell(Piece(piece))
         if is_stop or is_full:
-            self._finish(call, Finish(Ending.STOP if is_stop else Ending.LENGTH, sequence.usage))
+            call.ending = Ending.STOP if is_stop else Ending.LENGTH
+            self._finish(call, Finish(call.ending, sequence.usage))
 
     def _keep(self, sequence: Sequence) -> None:
         prefix = self._make_room(sequence)

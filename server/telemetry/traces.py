@@ -8,25 +8,20 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from tidegate.operating.spans import provider_to
 from tidegate.server.engine.call import Times
-from tidegate.server.engine.sequence import Usage
+from tidegate.server.engine.sequence import Ending, Usage
 from tidegate.server.lane import Lane
 
-EXPORT_LIMIT_S = 3.0
-"""For a collector that doesn't answer; what it missed is lost, and no call waits for it."""
 _OPERATIONS = {
     f"/{Lane.SENTIMENT.service}/": "classify",
     f"/{Lane.CHAT.service}/": "chat",
@@ -49,6 +44,7 @@ class _Traced:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    endings: list[str] = field(default_factory=list)
 
 
 _current: ContextVar[_Traced | None] = ContextVar("traced", default=None)
@@ -61,19 +57,12 @@ class Traces:
         self, endpoint: str, share: float, *, version: str, instance: str, model: str
     ) -> None:
         self._model = model
-        self._provider = TracerProvider(
-            sampler=ParentBased(TraceIdRatioBased(share)),
-            resource=Resource.create(
-                {
-                    "service.name": "tidegate-server",
-                    "service.version": version,
-                    "service.instance.id": instance,
-                }
-            ),
-            shutdown_on_exit=False,
-        )
-        exporter = OTLPSpanExporter(endpoint, timeout=EXPORT_LIMIT_S)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        facts = {
+            "service.name": "tidegate-server",
+            "service.version": version,
+            "service.instance.id": instance,
+        }
+        self._provider = provider_to(endpoint, facts, ParentBased(TraceIdRatioBased(share)))
         self._tracer = self._provider.get_tracer("tidegate.server", version)
 
     async def stop(self) -> None:
@@ -91,7 +80,7 @@ class Traces:
             return ""
         return f"{traced.span.get_span_context().trace_id:032x}"
 
-    def sequence_ended(self, times: Times, usage: Usage) -> None:
+    def sequence_ended(self, times: Times, usage: Usage, ending: Ending | None) -> None:
         """Hear of a sequence that the engine is done with, in the task of its call."""
         traced = _current.get()
         if traced is None or not traced.span.is_recording():
@@ -106,6 +95,9 @@ class Traces:
                 "gen_ai.usage.output_tokens": traced.completion_tokens,
             }
         )
+        if ending is not None:
+            traced.endings.append(ending.value)
+            traced.span.set_attribute("gen_ai.response.finish_reasons", traced.endings)
         if times.first_token_s is not None:
             waited_s = times.first_token_s - times.entered_s
             traced.span.set_attribute("gen_ai.response.time_to_first_chunk", waited_s)

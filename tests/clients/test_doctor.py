@@ -15,7 +15,7 @@ from support.instances import NOT_SERVING, PlayedInstance
 from support.programs import free_port
 from support.shell import Shell
 
-from tidegate.clients.doctor import machine, model, network
+from tidegate.clients.doctor import machine, model, network, reach
 from tidegate.clients.doctor.finding import Finding, Verdict
 from tidegate.clients.doctor.machine import GIB, Machine
 from tidegate.clients.doctor.model import Weights
@@ -137,7 +137,7 @@ def entry(address: str = "10.0.0.1", node: str = "n", status: str = "passing", o
 @pytest.mark.parametrize(
     ("agent", "name", "verdict"),
     [
-        ("connection refused", "consul", WARNING),
+        (network.NoAgent("connection refused"), "consul", WARNING),
         (network.Agent("", None, []), "consul", PROBLEM),
         (network.Agent("l", None, []), "instances", NOTE),
         (network.Agent("l", None, [entry()]), "instances", OK),
@@ -170,7 +170,7 @@ def test_a_clock_may_be_off_by_seconds_only(off_s: float, verdict: Verdict):
     ],
 )
 def test_a_port_is_judged_by_who_answers_there(status, is_bound, verdict):
-    assert network.judge_port("balancer", "a:1", status, is_bound).verdict is verdict
+    assert reach.judge_port("balancer", "a:1", status, is_bound).verdict is verdict
 
 
 @pytest.mark.consul

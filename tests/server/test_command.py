@@ -15,7 +15,7 @@ from support.tiny_models import make_model
 from tidegate.v1 import fleet_pb2, instance_pb2, instance_pb2_grpc
 from tidegate.v1.chat_pb2 import Sampling, StreamReplyRequest
 from tidegate.v1.chat_pb2_grpc import ChatStub
-from tidegate.v1.sentiment_pb2 import ClassifyRequest
+from tidegate.v1.sentiment_pb2 import ClassifyRequest, ClassifyStreamRequest
 from tidegate.v1.sentiment_pb2_grpc import SentimentStub
 
 
@@ -100,12 +100,14 @@ def test_a_signal_while_the_model_loads_ends_it_at_once(model, profiles, tmp_pat
 
 
 def test_a_long_call_is_cut_off_at_the_end_of_the_drain(model, profiles, tmp_path):
-    more: queue.SimpleQueue[None] = queue.SimpleQueue()
+    more: queue.SimpleQueue[ClassifyStreamRequest | None] = queue.SimpleQueue()
+    more.put(ClassifyStreamRequest(item_id="1", request=ClassifyRequest(text="好")))
     with (
         running(arguments(model, profiles, "--drain-s", "0"), tmp_path / "log") as program,
         grpc.insecure_channel(address(program)) as channel,
     ):
         call = SentimentStub(channel).ClassifyStream(iter(more.get, None))
+        assert next(call).item_id == "1"
         load = instance_pb2_grpc.InstanceStub(channel).GetLoad
         wait_until(lambda: load(instance_pb2.GetLoadRequest()).lanes[0].in_flight == 1, "the call")
         assert program.stop(within_s=10) == 0

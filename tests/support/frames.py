@@ -34,9 +34,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 def settings(**values: int) -> bytes:
     """A SETTINGS frame; `window` is that of each stream."""
     numbers = {"window": INITIAL_WINDOW_SIZE}
-    payload = b"".join(
-        struct.pack(">HI", numbers[name], value) for name, value in values.items()
-    )
+    payload = b"".join(struct.pack(">HI", numbers[name], value) for name, value in values.items())
     return frame(SETTINGS, 0, 0, payload)
 
 

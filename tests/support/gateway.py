@@ -15,6 +15,7 @@ from tidegate.clients.web.balancer import Balancer
 from tidegate.clients.web.gateway import Gateway
 from tidegate.clients.web.limits import Limits
 from tidegate.clients.web.serving import listening, server_of
+from tidegate.identity.listening import ListeningTls
 
 JSON = {"content-type": "application/json"}
 
@@ -122,14 +123,17 @@ class Web:
 
 @asynccontextmanager
 async def running_gateway(
-    address: str, names: tuple[str, ...] = (), limits: Limits | None = None
+    address: str,
+    names: tuple[str, ...] = (),
+    limits: Limits | None = None,
+    page: ListeningTls | None = None,
 ) -> AsyncIterator[Web]:
     """The gateway for a balancer, on a free port, in this loop."""
     said: list[str] = []
     async with Balancer(address) as balancer:
         gateway = Gateway(balancer, names=names, limits=limits, say=said.append)
         with listening("127.0.0.1", 0) as listener:
-            server = server_of(gateway)
+            server = server_of(gateway, page)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             try:
                 yield Web(listener.getsockname()[1], said)

@@ -86,7 +86,14 @@ def _seen(service: str, span: Any) -> Seen:
 
 
 def facts_of(attributes: Any) -> dict[str, Any]:
-    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in attributes}
+    return {each.key: _value_of(each.value) for each in attributes}
+
+
+def _value_of(value: Any) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_value_of(each) for each in value.array_value.values]
+    return getattr(value, kind)
 
 
 def tree(

@@ -15,7 +15,7 @@ from tidegate.server.config import ServerSettings
 from tidegate.server.edge import Edge
 from tidegate.server.engine.call import Times
 from tidegate.server.engine.engine import Engine
-from tidegate.server.engine.sequence import Usage
+from tidegate.server.engine.sequence import Ending, Usage
 from tidegate.server.front import Front
 from tidegate.server.guarding import guard_of
 from tidegate.server.instance import InstanceService
@@ -94,10 +94,10 @@ async def serve(
     answering = Answering(chosen, engine, edge)
     await answering.warm_up()
 
-    def sequence_ended(times: Times, usage: Usage) -> None:
+    def sequence_ended(times: Times, usage: Usage, ending: Ending | None) -> None:
         edge.sequence_ended(times, usage)
         if traces is not None:
-            traces.sequence_ended(times, usage)
+            traces.sequence_ended(times, usage, ending)
 
     engine.tell(sequence_ended)
     instance.engine = engine

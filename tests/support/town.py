@@ -102,7 +102,12 @@ def town(folder: Path, latency: str = LATENCY, tls: Pair | None = None) -> Itera
         f"--slow-start-s 0 --metrics-listen {at['front_metrics']} --admin-listen {at['front_admin']}",
         "web": f"tidegate web --address {at['front']} --port {ports.web}",
     }
-    ready = {"server": " hot ", "other server": " hot ", "balancer": "balancer listens", "web": "http"}
+    ready = {
+        "server": " hot ",
+        "other server": " hot ",
+        "balancer": "balancer listens",
+        "web": "http",
+    }
     if tls is not None:
         commands["behind tls"] = (
             f"tidegate-balancer --instances {at['server']} --port {ports.tls} "
@@ -137,7 +142,9 @@ async def attacked(names: Sequence[str], aim: Aim) -> AsyncIterator[dict[str, di
         deeds.update(json.loads(said))
 
 
-async def at_peace(it: Town, before: dict[str, Vitals], calls: dict[str, int], within_s: float) -> None:
+async def at_peace(
+    it: Town, before: dict[str, Vitals], calls: dict[str, int], within_s: float
+) -> None:
     """Return when files, calls, slots and counts are as they were; fail with what isn't."""
     left = "nobody looked"
 
@@ -169,5 +176,3 @@ async def at_peace(it: Town, before: dict[str, Vitals], calls: dict[str, int], w
         if left:
             assert asyncio.get_running_loop().time() < end_s, left
             await asyncio.sleep(0.2)
-
-

@@ -11,6 +11,8 @@ from tidegate.balancer.config import BalancerSettings
 from tidegate.server.config import ServerSettings
 from tidegate.v1 import sentiment_pb2
 
+pytestmark = pytest.mark.beside
+
 
 async def test_channelz_knows_the_calls_of_a_balancer_and_the_channels_to_its_instances():
     async with (

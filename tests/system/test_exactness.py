@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.loaded import loaded
 from transformers import Gemma3ForCausalLM
 
 from tidegate.server.engine.engine import Engine
 from tidegate.server.engine.label_tree import LabelTree
-from tidegate.server.engine.loading import load_engine
 from tidegate.server.engine.sequence import Finish, Prompt, Sampling
 from tidegate.server.engine.sources import locate
 
@@ -40,16 +40,7 @@ def theirs(folder: Path) -> Gemma3ForCausalLM:
 async def running(
     folder: Path, step_s: float = 10.0, *, is_packed: bool = True
 ) -> AsyncIterator[Engine]:
-    engine = load_engine(
-        str(folder),
-        cache_dir=None,
-        slots=20,
-        reserved=16,
-        context_tokens=256,
-        threads=0,
-        progress=lambda stage, done, total: None,
-        step_s=step_s,
-    )
+    engine = loaded(folder, slots=20, reserved=16, context_tokens=256, threads=0, step_s=step_s)
     engine.start()
     if is_packed:
         await engine.pack()

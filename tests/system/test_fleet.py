@@ -16,6 +16,8 @@ from support.programs import Program, free_port, run, running, wait_until
 from tidegate.v1.sentiment_pb2 import ClassifyRequest
 from tidegate.v1.sentiment_pb2_grpc import SentimentStub
 
+pytestmark = pytest.mark.beside
+
 Start = Callable[[str], Program]
 
 

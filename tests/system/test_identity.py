@@ -24,6 +24,8 @@ from support.waiting import eventually
 from tidegate.balancer.config import BalancerSettings
 from tidegate.v1 import sentiment_pb2, sentiment_pb2_grpc
 
+pytestmark = pytest.mark.beside
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:

@@ -20,6 +20,8 @@ from support.waiting import eventually
 from tidegate.balancer.core.call import Lane
 from tidegate.v1 import chat_pb2, chat_pb2_grpc, sentiment_pb2, sentiment_pb2_grpc
 
+pytestmark = pytest.mark.beside
+
 FRONT_DOOR, OUTBOUND, INBOUND = "front.mesh", "outbound.mesh", "inbound.mesh"
 GOOD = sentiment_pb2.ClassifyRequest(text="good")
 

@@ -20,6 +20,8 @@ from support.waiting import eventually
 
 from tidegate.v1 import chat_pb2, chat_pb2_grpc, sentiment_pb2, sentiment_pb2_grpc
 
+pytestmark = pytest.mark.beside
+
 OBSERVABILITY = Path(__file__).resolve().parents[2] / "deploy" / "observability"
 DASHBOARD = json.loads((OBSERVABILITY / "dashboard.json").read_text("utf-8"))
 RATE_INTERVAL = "4s"

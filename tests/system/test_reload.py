@@ -16,6 +16,8 @@ from support.waiting import eventually
 
 from tidegate.v1 import chat_pb2, chat_pb2_grpc, sentiment_pb2, sentiment_pb2_grpc
 
+pytestmark = pytest.mark.beside
+
 
 def reload(program: Program, settings: Path, said: str, line: str) -> None:
     """Change the file, send the signal, and wait for what the log says of it."""

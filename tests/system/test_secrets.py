@@ -21,7 +21,7 @@ from support.programs import Program, free_port, run, running, wait_until
 
 from tidegate.identity.tokens import new_token
 
-pytestmark = pytest.mark.consul
+pytestmark = [pytest.mark.beside, pytest.mark.consul]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "identity.md").read_text("utf-8")
 TEXT = "这句话谁也不许看见，除了模型"

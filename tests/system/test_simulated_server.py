@@ -19,6 +19,8 @@ from tidegate.v1.chat_pb2_grpc import ChatStub
 from tidegate.v1.sentiment_pb2 import ClassifyRequest
 from tidegate.v1.sentiment_pb2_grpc import SentimentStub
 
+pytestmark = pytest.mark.beside
+
 LOADING = """
 import asyncio, sys
 from tidegate.server.config import ServerSettings

@@ -13,6 +13,8 @@ from support.metrics import scrape_now
 from support.otlp import Collector, running_collector, tree
 from support.programs import running
 
+pytestmark = pytest.mark.beside
+
 DOC = Path(__file__).resolve().parents[2] / "docs" / "tracing.md"
 METHOD = "tidegate.v1.Chat/JudgeAndReply"
 

@@ -22,6 +22,8 @@ from tidegate.server.lane import Phase, Role
 from tidegate.server.registration import Instance
 from tidegate.v1 import sentiment_pb2
 
+pytestmark = pytest.mark.beside
+
 ROOT = Path(__file__).resolve().parents[2]
 RELEASES = sorted((ROOT / "protos" / "released").glob("*.binpb"))
 FUTURE = b"\xc2\x3e\x06future"

@@ -26,6 +26,8 @@ def port_options(limits: LimitSettings) -> tuple[tuple[str, int], ...]:
         ("grpc.keepalive_timeout_ms", _PING_TIMEOUT_MS),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", _LEAST_BETWEEN_PINGS_MS),
+        # Windows that grow with the sender's haste, to megabytes a stream, are for bulk over long lines; one of 64 KB takes any text.
+        ("grpc.http2.bdp_probe", 0),
         ("grpc.max_connection_idle_ms", _ms(limits.idle_s)),
         ("grpc.max_connection_age_ms", _ms(limits.age_s)),
         ("grpc.max_connection_age_grace_ms", _ms(limits.age_grace_s)),

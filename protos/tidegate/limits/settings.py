@@ -24,7 +24,10 @@ class LimitSettings(BaseModel):
         description="Calls that may be under way on one connection; a client holds back what is beyond.",
     )
     message_bytes: int = Field(
-        1 << 20, ge=1024, le=1 << 30, description="Bytes that one message may have."
+        256 * 1024,
+        ge=1024,
+        le=1 << 30,
+        description="Bytes that one message may have: twice what the longest text takes that a server accepts by default.",
     )
     metadata_bytes: int = Field(16 * 1024, ge=4096, le=1 << 20, description=_METADATA)
     handshake_s: float = Field(
@@ -40,7 +43,7 @@ class LimitSettings(BaseModel):
         description=f"{_STALL} Where others wait for its slot it is a fifth of that.",
     )
     stalled_calls: int = Field(
-        512,
+        256,
         ge=1,
         le=100_000,
         description="Calls that may wait for their callers' messages, or to be rid of their answers; beyond, the one that "

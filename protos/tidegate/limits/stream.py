@@ -50,6 +50,9 @@ class Stream:
         self.takes()
         try:
             await self._context.write(message)
+        except grpc.aio.InternalError as error:
+            # The caller has left, and the word of it isn't here yet.
+            raise asyncio.CancelledError from error
         finally:
             self.took()
 

@@ -22,10 +22,10 @@ def test_as_many_as_light_calls_had_and_one_more_are_kept():
     assert most_heavy(room) == SLOTS - 3
 
 
-def test_heavy_calls_keep_half_and_one_goes_through_the_smallest_lane():
+def test_heavy_calls_keep_a_quarter_and_one_goes_through_the_smallest_lane():
     room = ElbowRoom()
     room.note(7, 0.0)
-    assert most_heavy(room) == SLOTS // 2
+    assert most_heavy(room) == SLOTS // 4
     assert most_heavy(room, 1) == 1
 
 

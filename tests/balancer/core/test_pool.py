@@ -734,29 +734,30 @@ def test_new_numbers_count_for_whoever_comes_and_not_for_whoever_waits():
 
 
 def test_light_calls_go_on_beside_a_flood_of_heavy_ones():
-    story = Story(hot("a", sentiment=4))
+    story = Story(hot("a", sentiment=8))
     heavy = {"size_bytes": 60_000}
     # Others are about, two at a time.
     for send in [story.offer(SENTIMENT), story.offer(SENTIMENT)]:
         story.finish(send, after_s=0.1)
-    flood = [story.offer(SENTIMENT, **heavy) for _ in range(6)]
-    assert [isinstance(each, Send) for each in flood] == [True, True, False, False, False, False]
+    flood = [story.offer(SENTIMENT, **heavy) for _ in range(9)]
+    assert [isinstance(each, Send) for each in flood] == [True] * 5 + [False] * 4
 
-    light = [story.offer(SENTIMENT) for _ in range(3)]
-    assert [isinstance(each, Send) for each in light] == [True, True, False]
+    light = [story.offer(SENTIMENT) for _ in range(4)]
+    assert [isinstance(each, Send) for each in light] == [True, True, True, False]
     # What a light call leaves goes to the light one that waits, behind all the heavy ones.
     (sent,) = story.finish(light[0])
-    assert sent.call == light[2].call
-    # What a heavy call leaves goes to a heavy one.
-    (sent,) = story.finish(flood[0])
-    assert sent.call == flood[2].call
+    assert sent.call == light[3].call
+    # Light calls were three at a time by now: four slots are kept from heavy ones.
+    assert story.finish(flood[0]) == []
+    (sent,) = story.finish(flood[1])
+    assert sent.call == flood[5].call
 
 
 def test_a_stream_is_heavy_whatever_it_brings():
-    story = Story(hot("a", sentiment=4))
+    story = Story(hot("a", sentiment=8))
     story.finish(story.offer(SENTIMENT), after_s=0.1)
-    streams = [story.offer(SENTIMENT, is_stream=True) for _ in range(3)]
-    assert [isinstance(each, Send) for each in streams] == [True, True, False]
+    streams = [story.offer(SENTIMENT, is_stream=True) for _ in range(7)]
+    assert [isinstance(each, Send) for each in streams] == [True] * 6 + [False]
     assert isinstance(story.offer(SENTIMENT), Send)
 
 
@@ -767,3 +768,25 @@ def test_whether_anybody_waits_for_a_lane_can_be_seen():
     story.offer(SENTIMENT)
     assert story.pool.is_awaited(SENTIMENT)
     assert not story.pool.is_awaited(CHAT)
+
+
+def test_messages_that_wait_take_so_many_bytes_together_and_no_more():
+    story = Story(hot("a"))
+    large = {"size_bytes": 3 << 20}
+    sent = story.offer(**large)
+    waiting = [story.offer(**large) for _ in range(3)]
+    assert [type(each) for each in waiting] == [Wait, Wait, Shed]
+    assert waiting[2].reason is Reason.QUEUE_FULL
+    assert isinstance(story.offer(), Wait)
+    # One goes, and there is a place again.
+    story.finish(sent, after_s=0.1)
+    assert isinstance(story.offer(**large), Wait)
+
+
+def test_so_it_is_while_nothing_is_hot():
+    story = Story()
+    story.pool.note_ready(Role.BOTH, story.now + 5.0, story.now)
+    large = {"size_bytes": 3 << 20}
+    waiting = [story.offer(**large) for _ in range(3)]
+    assert [type(each) for each in waiting] == [Wait, Wait, Shed]
+    assert waiting[2].reason is Reason.WARMING_UP

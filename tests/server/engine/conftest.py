@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from support.loaded import loaded
 from support.tiny_models import make_model
 from transformers import PreTrainedModel
 
 from tidegate.server.engine.engine import Engine
-from tidegate.server.engine.loading import load_engine
 
 TinyModel = tuple[Path, PreTrainedModel]
 
@@ -31,15 +31,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], TinyModel]
 @pytest_asyncio.fixture
 async def engine(tiny: Callable[[str], TinyModel]) -> AsyncIterator[Engine]:
     """A running engine, packed: 6 slots, 2 of them for labels only."""
-    running = load_engine(
-        str(tiny("qwen2")[0]),
-        cache_dir=None,
-        slots=6,
-        reserved=2,
-        context_tokens=256,
-        threads=0,
-        progress=lambda stage, done, total: None,
-    )
+    running = loaded(tiny("qwen2")[0], slots=6, reserved=2, context_tokens=256, threads=0)
     running.start()
     await running.pack()
     yield running

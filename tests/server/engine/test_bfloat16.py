@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.loaded import loaded
 from support.tiny_models import FAMILIES
 from transformers import PreTrainedModel
 
@@ -14,7 +15,6 @@ from tidegate.server.engine.batch import Row
 from tidegate.server.engine.checkpoint import Checkpoint
 from tidegate.server.engine.decoder import Decoder
 from tidegate.server.engine.label_tree import LabelTree
-from tidegate.server.engine.loading import load_engine
 from tidegate.server.engine.sequence import Prompt
 from tidegate.server.engine.shape import read_shape
 from tidegate.server.engine.slab import Slab
@@ -67,16 +67,7 @@ def test_the_cache_takes_half_the_memory(tiny: Tiny) -> None:
 
 async def test_an_engine_answers_in_bfloat16(tiny: Tiny) -> None:
     folder, _ = tiny("gemma3")
-    engine = load_engine(
-        str(folder),
-        cache_dir=None,
-        slots=2,
-        reserved=1,
-        context_tokens=64,
-        threads=1,
-        progress=lambda stage, done, total: None,
-        dtype="bfloat16",
-    )
+    engine = loaded(folder, dtype="bfloat16")
     engine.start()
     fixed = PROMPT[:20]
     plain = await engine.score(Prompt(tuple(PROMPT)), LabelTree([[17], [3]]))

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.loaded import loaded
 from support.tiny_models import FAMILIES
 from transformers import PreTrainedModel
 
 from tidegate.server.engine.batch import Row
 from tidegate.server.engine.checkpoint import Checkpoint
 from tidegate.server.engine.decoder import Decoder
-from tidegate.server.engine.loading import ModelError, load_engine
+from tidegate.server.engine.loading import ModelError
 from tidegate.server.engine.shape import read_shape
 from tidegate.server.engine.slab import Slab
 
@@ -35,13 +36,4 @@ def test_a_step_makes_nothing_elsewhere(family: str, tiny: Tiny) -> None:
 @pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has an Apple GPU")
 def test_a_gpu_that_is_not_there_is_one_clear_line(tiny: Tiny) -> None:
     with pytest.raises(ModelError, match="device: 'mps': this machine, or this build of torch"):
-        load_engine(
-            str(tiny("qwen2")[0]),
-            cache_dir=None,
-            slots=2,
-            reserved=1,
-            context_tokens=64,
-            threads=1,
-            progress=lambda stage, done, total: None,
-            device="mps",
-        )
+        loaded(tiny("qwen2")[0], device="mps")

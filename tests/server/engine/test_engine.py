@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 from structlog.testing import capture_logs
+from support.loaded import loaded
 from support.tiny_models import make_model, store_in_sixteen_bits
 from transformers import PreTrainedModel
 
 from tidegate.server.engine.batch import Batch, Model, NotFinite, Result
 from tidegate.server.engine.engine import Engine
 from tidegate.server.engine.label_tree import LabelTree
-from tidegate.server.engine.loading import load_engine
 from tidegate.server.engine.sequence import (
     Delta,
     Ending,
@@ -34,19 +34,6 @@ Until = Callable[[Callable[[], bool]], Awaitable[None]]
 LABELS = LabelTree([[1], [2]])
 GREEDY = Sampling(temperature=0, repetition_penalty=1.0, max_tokens=24)
 PROMPTS = [[(k * i * i + 3 * k) % 250 for i in range(5 + 9 * k)] for k in range(1, 9)]
-
-
-def loaded(folder: Path, slots: int) -> Engine:
-    """The engine of a folder, which is its cache as well; not started, not packed."""
-    return load_engine(
-        str(folder),
-        cache_dir=folder,
-        slots=slots,
-        reserved=0,
-        context_tokens=256,
-        threads=0,
-        progress=lambda stage, done, total: None,
-    )
 
 
 async def collect(events: AsyncIterator[Delta | Finish]) -> tuple[str, Finish]:
@@ -86,7 +73,9 @@ async def test_a_checkpoint_of_sixteen_bits_writes_what_generate_does_before_and
 ) -> None:
     model = make_model("qwen2", tmp_path)
     store_in_sixteen_bits(model, tmp_path)
-    engine = loaded(tmp_path, slots=8)
+    engine = loaded(
+        tmp_path, slots=8, reserved=0, context_tokens=256, threads=0, cache_dir=tmp_path
+    )
     engine.start()
     wanted = [generated(model, prompt, engine) for prompt in PROMPTS]
     try:
@@ -107,7 +96,9 @@ async def test_a_kept_beginning_is_read_by_the_next_start_and_answers_the_same(
     beginning, prompt = tuple(PROMPTS[0][:12]), Prompt(tuple(PROMPTS[0]))
     answers, computed = [], []
     for _ in range(2):
-        engine = loaded(tmp_path, slots=2)
+        engine = loaded(
+            tmp_path, slots=2, reserved=0, context_tokens=256, threads=0, cache_dir=tmp_path
+        )
         engine.start()
         try:
             await engine.remember(beginning)

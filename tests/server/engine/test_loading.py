@@ -6,24 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.loaded import loaded
 from transformers import PreTrainedModel
 
-from tidegate.server.engine.engine import Engine
-from tidegate.server.engine.loading import ModelError, load_engine
+from tidegate.server.engine.loading import ModelError
 
 Tiny = Callable[[str], tuple[Path, PreTrainedModel]]
-
-
-def load(model: str, cache_dir: Path | None = None, slots: int = 2, context: int = 64) -> Engine:
-    return load_engine(
-        model,
-        cache_dir=cache_dir,
-        slots=slots,
-        reserved=1,
-        context_tokens=context,
-        threads=1,
-        progress=lambda stage, done, total: None,
-    )
 
 
 @pytest.fixture
@@ -32,11 +20,11 @@ def folder(tiny: Tiny, tmp_path: Path) -> Path:
 
 
 def test_a_local_folder_is_loaded(folder: Path) -> None:
-    assert f"<Engine {folder} <Scheduler 0 running, 0 waiting>>" == repr(load(str(folder)))
+    assert f"<Engine {folder} <Scheduler 0 running, 0 waiting>>" == repr(loaded(folder))
 
 
 def test_the_context_is_never_larger_than_the_models(folder: Path) -> None:
-    assert load(str(folder), context=100_000).context_tokens == 4096
+    assert loaded(folder, context_tokens=100_000).context_tokens == 4096
 
 
 def test_weights_cut_short_are_said_by_file(folder: Path) -> None:
@@ -44,14 +32,14 @@ def test_weights_cut_short_are_said_by_file(folder: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-1000])
 
     with pytest.raises(ModelError, match=r"model\.safetensors is cut short"):
-        load(str(folder))
+        loaded(folder)
 
 
 def test_missing_weights_are_said_by_name(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
 
     with pytest.raises(ModelError, match=r"has no model\.safetensors"):
-        load(str(folder))
+        loaded(folder)
 
 
 def test_a_missing_shard_is_said_by_name(folder: Path) -> None:
@@ -59,14 +47,14 @@ def test_a_missing_shard_is_said_by_name(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
     with pytest.raises(ModelError, match=r"has no model-1-of-2\.safetensors"):
-        load(str(folder))
+        loaded(folder)
 
 
 def test_a_broken_configuration_is_said_by_file(folder: Path) -> None:
     (folder / "config.json").write_text("{")
 
     with pytest.raises(ModelError, match=r"config\.json can't be read"):
-        load(str(folder))
+        loaded(folder)
 
 
 def test_another_family_is_refused_by_name(folder: Path) -> None:
@@ -74,7 +62,7 @@ def test_another_family_is_refused_by_name(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "bert"}))
 
     with pytest.raises(ModelError, match="model_type 'bert'"):
-        load(str(folder))
+        loaded(folder)
 
 
 def test_a_configuration_that_asks_for_more_than_there_is(folder: Path) -> None:
@@ -84,20 +72,20 @@ def test_a_configuration_that_asks_for_more_than_there_is(folder: Path) -> None:
     )
 
     with pytest.raises(ModelError, match=r"has no weight or setting 'model\.layers\.3"):
-        load(str(folder))
+        loaded(folder)
 
 
 def test_too_little_memory_is_said_with_the_numbers(folder: Path) -> None:
     with pytest.raises(ModelError, match=r"needs .* GB for its weights .* GB are free"):
-        load(str(folder), slots=1_000_000_000)
+        loaded(folder, slots=1_000_000_000)
 
 
 @pytest.mark.parametrize("model", ["./nowhere", "/nowhere/at/all", "a b", "nowhere.gguf"])
 def test_a_path_to_nothing_is_said(model: str) -> None:
     with pytest.raises(ModelError, match="there is no such"):
-        load(model)
+        loaded(model)
 
 
 def test_a_hub_id_that_is_not_in_the_cache_and_not_reachable_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"nobody/nothing.*not in the cache, and the hub did not"):
-        load("nobody/nothing", cache_dir=tmp_path)
+        loaded("nobody/nothing", cache_dir=tmp_path)

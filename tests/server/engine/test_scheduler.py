@@ -1,6 +1,6 @@
 """Stories of the scheduler: who gets a slot, and what a step computes."""
 
-from tidegate.server.engine.batch import Ask, Recall
+from tidegate.server.engine.batch import Ask, Recall, Row
 from tidegate.server.engine.label_tree import LabelTree
 from tidegate.server.engine.pace import Pace
 from tidegate.server.engine.prefixes import Prefixes
@@ -78,7 +78,7 @@ def test_a_prompt_that_a_little_more_would_end_is_read_to_its_end() -> None:
 def test_a_short_label_goes_before_long_ones_that_came_earlier() -> None:
     machine = scheduler(slots=4, reserved=4)
     for number in (1, 2):
-        machine.add(sequence(number, LABEL, length=300))
+        machine.add(sequence(number, LABEL, length=200))
     machine.schedule()
     machine.add(sequence(3, LABEL, length=20))
 
@@ -89,6 +89,54 @@ def test_a_short_label_goes_before_long_ones_that_came_earlier() -> None:
     }
     # A quarter of the 64 is for the one that came first.
     assert read == {1: 16, 3: 20, 2: 28}
+
+
+def test_where_short_labels_wait_one_slot_is_for_long_ones() -> None:
+    machine = scheduler(slots=4, reserved=4)
+    for number in range(6):
+        machine.add(sequence(number, LABEL, length=500))
+    machine.schedule()
+    # Alone they leave one slot to a short one that comes.
+    assert [each.id for each in machine.running] == [0, 1, 2]
+    for number in range(10, 15):
+        machine.add(sequence(number, LABEL, length=20))
+    machine.schedule()
+    assert [each.id for each in machine.running] == [0, 1, 2, 10]
+    # As they end short ones take their places, until one long one is left.
+    for number in (0, 1):
+        machine.remove(next(each for each in machine.running if each.id == number))
+        machine.schedule()
+    assert [each.id for each in machine.running] == [2, 10, 11, 12]
+    machine.remove(machine.running[0])
+    machine.schedule()
+    assert [each.id for each in machine.running] == [10, 11, 12, 3]
+    assert machine.waiting == 4
+
+
+def test_beside_a_short_label_long_prompts_read_a_part_however_much_would_fit() -> None:
+    machine = scheduler(slots=4, reserved=2)
+    machine.add(sequence(1, WRITE, length=600))
+    machine.add(sequence(2, LABEL, length=600))
+    read = {s.id: len(row.tokens) for s, row in _planned(machine)}
+    # Nobody else is there: all of the 64.
+    assert read == {2: 64}
+    machine.add(sequence(3, LABEL, length=10))
+    read = {s.id: len(row.tokens) for s, row in _planned(machine)}
+    assert read == {3: 10, 2: 16}
+
+
+def _planned(machine: Scheduler) -> list[tuple[Sequence, Row]]:
+    batch = machine.schedule()
+    return list(zip(machine.planned(batch), batch.rows, strict=True))
+
+
+def test_a_long_label_alone_goes_through_the_smallest_engine() -> None:
+    machine = scheduler(slots=2, reserved=1)
+    machine.add(sequence(1, LABEL, length=500))
+    machine.schedule()
+    assert [each.id for each in machine.running] == [1]
+    machine.discard(machine.running[0])
+    assert machine.slots.free == 2
 
 
 def test_the_label_that_came_first_ends_however_many_short_ones_come() -> None:

@@ -10,7 +10,7 @@ from support.served import Served, serve
 from support.waiting import eventually
 
 from tidegate.server.telemetry.traces import Traces
-from tidegate.v1.chat_pb2 import JudgeAndReplyRequest, StreamReplyRequest
+from tidegate.v1.chat_pb2 import JudgeAndReplyRequest, ReplyRequest, Sampling, StreamReplyRequest
 from tidegate.v1.sentiment_pb2 import ClassifyRequest, ClassifyStreamRequest
 
 
@@ -48,6 +48,25 @@ async def test_a_label_waits_and_is_read_and_a_reply_is_written_too():
     assert judged.facts["gen_ai.usage.cache_read.input_tokens"] > 0
     assert judged.facts["gen_ai.response.time_to_first_chunk"] > 0
     assert judged.facts["gen_ai.request.model"] == "scripted"
+
+
+async def test_a_span_says_why_its_reply_ended_and_nothing_where_none_was_written_to_its_end():
+    spans: list[Seen] = []
+    async with traced(spans) as served:
+        for most in (100, 1):
+            await served.chat.Reply(ReplyRequest(text="你好", sampling=Sampling(max_tokens=most)))
+        await served.sentiment.Classify(ClassifyRequest(text="很好"))
+        call = served.chat.StreamReply(StreamReplyRequest(text="你好"))
+        served.model.hold()
+        await eventually(lambda: not served.admission.is_idle)
+        call.cancel()
+        await eventually(lambda: served.admission.is_idle)
+        served.model.release()
+
+    said = [
+        each.facts.get("gen_ai.response.finish_reasons") for each in spans if not each.parent_id
+    ]
+    assert said == [["stop"], ["length"], None, None]
 
 
 async def test_a_refused_call_and_one_that_was_hung_up_say_so():

@@ -6,8 +6,8 @@ import signal
 import sys
 from collections import Counter
 
-from support.attackers.aim import Aim, Attack
 from support.attackers import floods, garbage, greedy, half_open, slow
+from support.attackers.aim import Aim, Attack
 
 ATTACKS: dict[str, Attack] = {
     "half-open-few": half_open.over_few,

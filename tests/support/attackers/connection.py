@@ -111,7 +111,12 @@ class Connection(asyncio.Protocol):
 
 
 async def connect(
-    port: int, deeds: Deeds, greeting: bytes = PREFACE + settings(), *, reads: bool = True, **how: Any
+    port: int,
+    deeds: Deeds,
+    greeting: bytes = PREFACE + settings(),
+    *,
+    reads: bool = True,
+    **how: Any,
 ) -> Connection | None:
     """A connection that has greeted; None when there is none to have. One that doesn't `read` leaves all in its socket."""
     try:
@@ -126,8 +131,6 @@ async def connect(
         return None
     if not reads:
         with contextlib.suppress(OSError):
-            transport.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_RCVBUF, 4096
-            )
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         transport.pause_reading()
     return it

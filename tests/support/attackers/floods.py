@@ -91,7 +91,13 @@ async def large_headers(aim: Aim, deeds: Deeds) -> None:
         *(
             _at_a_rate(port, deeds, rate, _sends(headers), 2)
             for port in aim.grpc
-            for headers, rate in ((_LARGE, 20), (_HUGE, 4), (_MANY, 10), (_BOMB, 10), (_NEARLY_FULL, 20))
+            for headers, rate in (
+                (_LARGE, 20),
+                (_HUGE, 4),
+                (_MANY, 10),
+                (_BOMB, 10),
+                (_NEARLY_FULL, 20),
+            )
         )
     )
 

@@ -5,8 +5,8 @@ import random
 from itertools import count
 
 import grpc
-
 from support.attackers.aim import HOST, Aim, Deeds
+
 from tidegate.v1 import chat_pb2, sentiment_pb2
 
 CHARACTERS = 32_768
