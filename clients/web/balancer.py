@@ -19,6 +19,7 @@ from tidegate.clients.errors import TidegateError, error_of_broken_stream
 from tidegate.clients.options import Streaming
 from tidegate.clients.patience import attempts_metadata
 from tidegate.clients.renewal import Renewal
+from tidegate.clients.targets import target_of
 from tidegate.clients.tls import Tls, checked_token
 from tidegate.clients.web.asking import Asking
 from tidegate.clients.web.events import (
@@ -37,7 +38,7 @@ from tidegate.v1.fleet_pb2_grpc import FleetStub
 
 
 class Balancer:
-    """A channel to one balancer at host:port, for any number of browsers. Use `async with`.
+    """A channel to the balancer at host:port, or to several (`targets`), for any number of browsers. Use `async with`.
 
     Closing a generator of events cancels its call at once.
     """
@@ -141,9 +142,9 @@ class Balancer:
     def _connected(self) -> grpc.aio.Channel:
         options, tls = channel_options(self.address), self._tls
         if tls is None:
-            return grpc.aio.insecure_channel(self.address, options)
+            return grpc.aio.insecure_channel(target_of(self.address), options)
         return grpc.aio.secure_channel(
-            self.address, tls.credentials(), [*options, *tls.channel_options()]
+            target_of(self.address), tls.credentials(), [*options, *tls.channel_options()]
         )
 
 

@@ -51,6 +51,22 @@ def test_the_safe_time_is_what_hardly_any_answer_exceeds():
     assert service.safe_s < 4 * service.mean_s
 
 
+def test_a_few_answers_that_stood_still_leave_what_is_safe_within_reach():
+    service = ServiceTime()
+    for duration_s in [0.5] * (SAMPLES - 8) + [42.0] * 8:
+        service.learn(duration_s)
+    # By all that they took it would be 37 s, and whoever has 15 s would be turned away.
+    assert service.safe_s < 5.0
+    assert service.median_s == 0.5
+
+
+def test_a_lane_that_becomes_slow_is_known_to_be_slow():
+    service = ServiceTime()
+    for duration_s in [0.5] * SAMPLES + [20.0] * 2 * SAMPLES:
+        service.learn(duration_s)
+    assert service.mean_s == pytest.approx(20.0)
+
+
 def test_answers_of_the_same_length_make_that_length_safe():
     service = ServiceTime()
     assert service.safe_s == 0.0

@@ -6,6 +6,7 @@ import json
 import grpc
 import pytest
 from support.gateway import Web, asking, running_gateway
+from support.programs import free_port
 from support.scripted_service import Refusal, Service, shed
 
 from tidegate.clients.web.limits import Limits
@@ -113,6 +114,12 @@ async def test_a_stream_without_its_end_is_an_error(web: Web, service: Service) 
     service.leave_out_end = True
     name, fields = (await web.judged(asking()))[-1]
     assert (name, fields["kind"], fields["reason"]) == ("error", "failed", "BROKEN_STREAM")
+
+
+async def test_of_several_balancers_the_one_that_is_there_answers(service: Service) -> None:
+    async with running_gateway(f"127.0.0.1:{free_port()},{service.address}") as web:
+        events = await web.judged(asking())
+    assert events[-1][0] == "end"
 
 
 async def test_nobody_at_the_balancers_address_is_told_as_away() -> None:
