@@ -27,6 +27,8 @@ from tidegate.v1.sentiment_pb2 import (
 # Items of one stream that are in the engine at once: enough to fill a step with labels of
 # usual length, few enough that a bulk doesn't keep single calls waiting.
 ITEMS_AT_ONCE = 4
+STREAMED_AT_ONCE = 6
+"""Of all streams together: as many as go through a step, and a few to take their places. Single calls would wait behind more."""
 
 
 class SentimentService:
@@ -45,6 +47,7 @@ class SentimentService:
         self._validation = validation
         self._judge = judge
         self._catalogue = catalogue
+        self._streamed = asyncio.Semaphore(STREAMED_AT_ONCE)
 
     def handlers(self) -> Handlers:
         """Return the handler of each method, by its path."""
@@ -117,7 +120,8 @@ class SentimentService:
                 wrong.append(Violation("request", "is missing; a ClassifyRequest is required"))
             if wrong:
                 raise RefusedError(refuse_fields(wrong))
-            outcome.answer.CopyFrom(await self._answer(item.request, arrival))
+            async with self._streamed:
+                outcome.answer.CopyFrom(await self._answer(item.request, arrival))
         except TimeoutError:
             # The deadline is the stream's, not the item's.
             raise

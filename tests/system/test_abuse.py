@@ -38,17 +38,6 @@ FAMILIES = {
     "greedy": ("greedy-labels", "greedy-bulks", "greedy-chats"),
 }
 """Those of a kind come together; with TIDEGATE_TEST_PATIENT each comes alone."""
-NOT_KEPT = {
-    # Streams whose answers aren't taken keep a slot until they are ended for it, and one caller may have many.
-    "no-window": 6.0,
-    "no-reading": 6.0,
-    "drips": 2.0,
-    # Turns are fair; the steps of an engine that reads a long text are longer for all who are in them.
-    "greedy-labels": 6.0,
-    "greedy-bulks": 6.0,
-    "greedy-chats": 6.0,
-}
-"""Where others wait more than SLOWER times as long, and how much at most."""
 STORIES = (
     [(each,) for family in FAMILIES.values() for each in family]
     if PATIENT
@@ -94,8 +83,7 @@ class Besieged:
             wrong = [f"{len(during.failures)} of others failed: {sorted(set(during.failures))[:3]}"]
             if not during.failures:
                 wrong.clear()
-            slower = max(NOT_KEPT.get(name, SLOWER) for name in names)
-            if during.p99_s > before.p99_s * slower:
+            if during.p99_s > before.p99_s * SLOWER:
                 wrong.append(f"others' p99 went from {before.p99_s:.3f} to {during.p99_s:.3f} s")
             for name, was in self.vitals.items():
                 print(f"  {name}: {self.at_first[name]} -> {was} -> {seen[name]}")  # noqa: T201
