@@ -14,11 +14,11 @@ import psutil
 import structlog
 import torch
 
+from tidegate.operating.freed_memory import give_back
 from tidegate.server.engine.checkpoint import BrokenCheckpointError, Checkpoint
 from tidegate.server.engine.conversion import MissingExtraError, Progress, cache_folder
 from tidegate.server.engine.decoder import Decoder, Weights
 from tidegate.server.engine.engine import Engine
-from tidegate.server.engine.freed_memory import give_back
 from tidegate.server.engine.linear import as_stored, can_pack, is_fast, plain
 from tidegate.server.engine.model import TorchModel
 from tidegate.server.engine.packing import choose

@@ -17,32 +17,41 @@ pytestmark = pytest.mark.timeout(300)
 PATIENT = "TIDEGATE_TEST_PATIENT" in os.environ
 BEFORE_S = DURING_S = 10.0 if PATIENT else 5.0
 WARMING_S = 2.0
-SLOWER, LARGER = 1.5, 1.1
-"""What others may wait and processes may hold during an attack, against before it."""
-AT_FIRST, REHEARSAL_S = 2.25, 8.0
-"""A process that nobody ever attacked has neither buffers nor arenas for it. It may take so much for them, once: all attacks have been there
-for a moment before any is measured, and what one adds then would be added by the next one, too."""
+SLOWER, LARGER = 1.5 if PATIENT else 2.0, 1.1
+"""What others may wait and processes may hold during an attack, against before it. In a short run the p99 is that of the second slowest
+of 140 labels, which two equal runs don't have alike either."""
+RUSH_S = 4.0
+"""What a process holds is compared with what it held in a rush of honest callers."""
+SPARE_KB = {
+    # 700 connections, of which gRPC's core takes 37 KB each.
+    "balancer": 24 * 1024,
+    # A server holds a model, 1.2 GB at least, and these have none: it is a thirtieth of that.
+    "server": 40 * 1024,
+    "other server": 40 * 1024,
+    # Handshakes of TLS that are never finished, 50 to 60 KB each, until they are ended.
+    "behind tls": 30 * 1024,
+    "web": 4 * 1024,
+}
+"""Beside that."""
 AGAIN_S = 30.0
 """In which everything is as it was: a stalled call may live for 15 s."""
 MOST_LINES = 40
 LOOK_S = 0.2
 
-FAMILIES = {
-    "half open": ("half-open-few",),
-    "half open on many connections": ("half-open-many",),
-    "silent": ("silent", "handshakes", "half-messages"),
-    "slow": ("no-window", "no-reading", "drips"),
-    "floods": ("large-headers", "endless-headers", "resets", "pings"),
-    "other tongues": ("noise", "crowd"),
-    "slow tongues": ("loris",),
-    "greedy": ("greedy-labels", "greedy-bulks", "greedy-chats"),
-}
-"""Those of a kind come together; with TIDEGATE_TEST_PATIENT each comes alone."""
-STORIES = (
-    [(each,) for family in FAMILIES.values() for each in family]
-    if PATIENT
-    else [*FAMILIES.values()]
+FAMILIES = (
+    ("half-open-few",),
+    ("half-open-many",),
+    ("silent", "handshakes", "half-messages"),
+    ("no-window",),
+    ("no-reading", "drips"),
+    ("large-headers", "endless-headers", "resets", "pings"),
+    ("noise", "crowd", "loris"),
+    ("greedy-labels",),
+    ("greedy-bulks",),
+    ("greedy-chats",),
 )
+"""Some come together, to save time; with TIDEGATE_TEST_PATIENT each comes alone."""
+STORIES = [(each,) for family in FAMILIES for each in family] if PATIENT else [*FAMILIES]
 
 
 @dataclass
@@ -61,10 +70,10 @@ class Besieged:
             await others.for_s(WARMING_S)
             self.before = await others.for_s(BEFORE_S)
             self.at_first, self.calls = self.town.vitals(), await self.town.calls_open()
-            async with attacked([each for names in STORIES for each in names], self.town.aim):
-                await others.for_s(REHEARSAL_S)
+            async with attacked(["rush"], self.town.aim), largest(self.town) as seen:
+                await others.for_s(RUSH_S)
             await at_peace(self.town, self.at_first, self.calls, AGAIN_S)
-            self.vitals = self.town.vitals()
+            self.vitals = seen
         return self.before
 
     async def harmed_by(self, names: Sequence[str]) -> list[str]:
@@ -87,11 +96,9 @@ class Besieged:
                 wrong.append(f"others' p99 went from {before.p99_s:.3f} to {during.p99_s:.3f} s")
             for name, was in self.vitals.items():
                 print(f"  {name}: {self.at_first[name]} -> {was} -> {seen[name]}")  # noqa: T201
-                now_kb, first_kb = seen[name].resident_kb, self.at_first[name].resident_kb
-                if now_kb > min(was.resident_kb * LARGER, first_kb * AT_FIRST):
-                    wrong.append(
-                        f"{name}: {first_kb} KB at first, {was.resident_kb} to {now_kb} KB"
-                    )
+                now_kb, was_kb = seen[name].resident_kb, was.resident_kb
+                if now_kb > was_kb * LARGER + SPARE_KB.get(name, 0):
+                    wrong.append(f"{name} held {was_kb} KB in a rush and {now_kb} now")
             for name, text in self.town.logged().items():
                 new = text.splitlines()[lines[name] :]
                 if "Traceback" in text or len(new) > MOST_LINES or not is_readable(text):

@@ -11,8 +11,11 @@ from typing import Any, TypeAlias
 from tidegate.limits.hang_up import CallTask, hang_up, make_task
 from tidegate.limits.settings import LimitSettings
 from tidegate.limits.stalls import Stalls
+from tidegate.operating.freed_memory import give_back
 
 LOOK_S = 0.25
+GIVE_BACK_S = 0.5
+"""While calls are ended, so often their memory goes back to the system."""
 WANTED = 0.2
 """Part of the limit that counts where others wait for the slot that a call holds."""
 
@@ -33,6 +36,7 @@ class StallWatch:
         # In the midst of them: there are no more of these than may be under way.
         self._within: dict[Call, tuple[float, IsWanted]] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._ended_some = False
 
     def start(self) -> None:
         """Begin to look. From now on the loop makes the tasks of calls so that they can be ended."""
@@ -81,8 +85,13 @@ class StallWatch:
         return waited_s >= self._limit_s or (waited_s >= self._limit_s * WANTED and is_wanted())
 
     async def _look(self) -> None:
+        given_back_s = self.now_s()
         while True:
             await asyncio.sleep(LOOK_S)
+            if self._ended_some and self.now_s() - given_back_s >= GIVE_BACK_S:
+                # A millisecond.
+                give_back()
+                self._ended_some, given_back_s = False, self.now_s()
             for call in self._outside.take_older(self.now_s() - self._limit_s):
                 self._end(call)
             for call, (since_s, is_wanted) in list(self._within.items()):
@@ -95,5 +104,6 @@ class StallWatch:
         self._on_stalled()
 
     def _end(self, call: Call) -> None:
+        self._ended_some = True
         self._on_stalled()
         hang_up(call)

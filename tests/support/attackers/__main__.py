@@ -7,10 +7,11 @@ import signal
 import sys
 from collections import Counter
 
-from support.attackers import floods, garbage, greedy, half_open, slow
+from support.attackers import crowd_of_callers, floods, garbage, greedy, half_open, slow
 from support.attackers.aim import Aim, Attack
 
 ATTACKS: dict[str, Attack] = {
+    "rush": crowd_of_callers.rush,
     "half-open-few": half_open.over_few,
     "half-open-many": half_open.over_many,
     "half-messages": half_open.half_messages,

@@ -1,7 +1,7 @@
 """Gives memory that was freed back to the system.
 
-glibc keeps what it may need again. Packing frees hundreds of megabytes that nobody needs again, and what a server is
-charged for is what it holds.
+glibc keeps what it may need again, and what a process is charged for is what it holds: after weights were packed hundreds of
+megabytes that nobody needs again, and after a crowd of calls what they held.
 """
 
 import ctypes
