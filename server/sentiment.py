@@ -27,8 +27,8 @@ from tidegate.v1.sentiment_pb2 import (
 # Items of one stream that are in the engine at once: enough to fill a step with labels of
 # usual length, few enough that a bulk doesn't keep single calls waiting.
 ITEMS_AT_ONCE = 4
-STREAMED_AT_ONCE = 6
-"""Of all streams together: as many as go through a step, and a few to take their places. Single calls would wait behind more."""
+STREAMED_AT_ONCE = 4
+"""Of all streams together: as many as go through a step. Single calls would wait behind more."""
 
 
 class SentimentService:
