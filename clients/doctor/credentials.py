@@ -6,6 +6,7 @@ Knows nothing about ports.
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -19,36 +20,12 @@ from tidegate.identity.tokens import read_lines
 
 def judge_listening(files: PemFiles, host: str | None, now: datetime) -> list[Finding]:
     """What a server or a balancer is met with; `host` is what others call it by."""
-    wrong = _unusable(files)
-    if wrong or files.cert is None or files.key is None:
-        return [*wrong, *_authorities(files, now)]
-    name = f"certificate {files.cert}"
-    try:
-        found = certificate.shown_by_server(files.cert, files.key)
-    except OSError as error:
-        return [_of_no_use(name, error, "serverAuth")]
-    return [
-        certificate.judge(name, found, host, now),
-        *_open_to_all(files.key, "key"),
-        *_authorities(files, now),
-    ]
+    return _judge(files, certificate.shown_by_server, "serverAuth", host, now)
 
 
 def judge_calling(files: PemFiles, now: datetime) -> list[Finding]:
     """What the command line, or a balancer, shows where it calls."""
-    wrong = _unusable(files)
-    if wrong or files.cert is None or files.key is None:
-        return [*wrong, *_authorities(files, now)]
-    name = f"certificate {files.cert}"
-    try:
-        found = certificate.shown_by_client(files.cert, files.key)
-    except OSError as error:
-        return [_of_no_use(name, error, "clientAuth")]
-    return [
-        certificate.judge(name, found, None, now),
-        *_open_to_all(files.key, "key"),
-        *_authorities(files, now),
-    ]
+    return _judge(files, certificate.shown_by_client, "clientAuth", None, now)
 
 
 def judge_tokens(path: Path, now: datetime) -> list[Finding]:
@@ -82,6 +59,28 @@ def judge_secret(field: str, path: Path) -> tuple[str, list[Finding]]:
     except IdentityError as error:
         return "", [_told(name, error)]
     return secret, _open_to_all(path, field)
+
+
+def _judge(
+    files: PemFiles,
+    shown: Callable[[Path, Path], certificate.Certificate],
+    usage: str,
+    host: str | None,
+    now: datetime,
+) -> list[Finding]:
+    wrong = _unusable(files)
+    if wrong or files.cert is None or files.key is None:
+        return [*wrong, *_authorities(files, now)]
+    name = f"certificate {files.cert}"
+    try:
+        found = shown(files.cert, files.key)
+    except OSError as error:
+        return [_of_no_use(name, error, usage)]
+    return [
+        certificate.judge(name, found, host, now),
+        *_open_to_all(files.key, "key"),
+        *_authorities(files, now),
+    ]
 
 
 def _authorities(files: PemFiles, now: datetime) -> list[Finding]:

@@ -32,15 +32,18 @@ class Around(grpc.GenericRpcHandler):
         kept = self._kept.get(path)
         if kept is not None and kept[0] is handler:
             return kept[1]
-        wrapped = _wrapped(handler, lambda method: self._wrap(path, handler, method))
+        wrapped = reshaped(handler, lambda method: self._wrap(path, handler, method))
         # Callers can make up names of methods without end.
         if kept is not None or len(self._kept) < _MOST_KEPT:
             self._kept[path] = handler, wrapped
         return wrapped
 
 
-def _wrapped(handler: Handler, wrap: Callable[[Any], Any]) -> Handler:
-    codec = handler.request_deserializer, handler.response_serializer
+def reshaped(
+    handler: Handler, wrap: Callable[[Any], Any], read: Callable[[bytes], Any] | None = None
+) -> Handler:
+    """The same handler with `wrap` of its method, and with `read` in place of what reads its messages."""
+    codec = read or handler.request_deserializer, handler.response_serializer
     match handler.request_streaming, handler.response_streaming:
         case False, False:
             return grpc.unary_unary_rpc_method_handler(wrap(handler.unary_unary), *codec)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import grpc
 from google.protobuf.message import DecodeError
 
-from tidegate.identity.around import Around, Handler
+from tidegate.identity.around import Around, Handler, reshaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +48,12 @@ class _Lenient(grpc.GenericRpcHandler):
             return handler
         kept = self._kept.get(path)
         if kept is None or kept[0] is not handler:
+            lenient = reshaped(
+                handler, lambda method: method, _reading(handler.request_deserializer)
+            )
             # These services know all their methods, so that there is an end of them.
-            kept = self._kept[path] = handler, _lenient(handler)
+            kept = self._kept[path] = handler, lenient
         return kept[1]
-
-
-def _lenient(handler: Any) -> Handler:
-    codec = _reading(handler.request_deserializer), handler.response_serializer
-    match handler.request_streaming, handler.response_streaming:
-        case False, False:
-            return grpc.unary_unary_rpc_method_handler(handler.unary_unary, *codec)
-        case False, True:
-            return grpc.unary_stream_rpc_method_handler(handler.unary_stream, *codec)
-        case True, False:
-            return grpc.stream_unary_rpc_method_handler(handler.stream_unary, *codec)
-        case _:
-            return grpc.stream_stream_rpc_method_handler(handler.stream_stream, *codec)
 
 
 def _reading(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
