@@ -173,6 +173,10 @@ async def test_a_lost_instance_shows_as_a_resend_and_an_ejection():
         await first.stop()
         await asyncio.gather(*calls)
         seen = await scrape(it.sidecar.metrics_port)
+        # The loop is looked at fifty times a second; on a quiet machine all of this takes less time than that.
+        while not seen("tidegate_event_loop_lag_seconds_count"):
+            await asyncio.sleep(0.01)
+            seen = await scrape(it.sidecar.metrics_port)
         await first.start(first.port)
 
     assert seen("tidegate_resends_total", lane="sentiment", after="lost") == 3
