@@ -86,6 +86,8 @@ class WaitingRoom:
         Those who wait for an instance other than the one that lost them block nobody, and a heavy call, for which slots that
         are free may not be, blocks no light one.
         """
+        if not (newcomer.is_heavy or self.light):
+            return False
         return any(
             waiter.lost_by is None and (newcomer.is_heavy or not waiter.is_heavy)
             for waiter in self._waiters

@@ -24,8 +24,9 @@ from typing_extensions import assert_never
 from tidegate.balancer.core.call import Call, Outcome
 from tidegate.balancer.core.verdict import Send, Shed, Verdict, Wait
 from tidegate.balancer.ending import reason_in
-from tidegate.balancer.methods import is_known, lane_of
+from tidegate.balancer.methods import lane_of
 from tidegate.balancer.telemetry.meter import Meter
+from tidegate.identity.around import Around, Handler
 from tidegate.operating.spans import provider_to
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-([0-9a-f]{2}).*")
@@ -57,9 +58,12 @@ class Traces:
 
     def around(self, handlers: grpc.GenericRpcHandler) -> grpc.GenericRpcHandler:
         """The same methods, with a span around each call of a lane."""
-        return _Traced(handlers, self._around)
+        return Around(handlers, self._around)
 
-    def _around(self, path: str, inner: Behaviour) -> Behaviour:
+    def _around(self, path: str, _: Handler, inner: Behaviour) -> Behaviour:
+        if lane_of(path) is None:
+            return inner
+
         async def traced(request: Any, context: Any) -> Any:
             said = tuple(context.invocation_metadata() or ())
             decided = is_traced(said)
@@ -86,39 +90,6 @@ class Traces:
             return answer
 
         return traced
-
-
-class _Traced(grpc.GenericRpcHandler):
-    """Methods with something around each of a lane."""
-
-    def __init__(
-        self, handlers: grpc.GenericRpcHandler, around: Callable[[str, Behaviour], Behaviour]
-    ) -> None:
-        self._handlers = handlers
-        self._around = around
-        # By the handler that is within: of those that a proxy keeps, and no others.
-        self._kept: dict[str, tuple[Any, Any]] = {}
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        """The handler for a method; None if it isn't ours."""
-        handler: Any = self._handlers.service(handler_call_details)
-        path = handler_call_details.method
-        if handler is None or lane_of(path) is None:
-            return handler
-        kept = self._kept.get(path)
-        if kept is not None and kept[0] is handler:
-            return kept[1]
-        traced = self._traced(path, handler)
-        if is_known(path):
-            self._kept[path] = handler, traced
-        return traced
-
-    def _traced(self, path: str, handler: Any) -> Any:
-        for shape in ("unary_unary", "unary_stream", "stream_stream"):
-            inner = getattr(handler, shape)
-            if inner is not None:
-                return handler._replace(**{shape: self._around(path, inner)})
-        return handler
 
 
 def is_traced(metadata: tuple[tuple[str, str | bytes], ...]) -> bool | None:

@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from tidegate.identity.around import Around, Handler
 from tidegate.operating.spans import provider_to
 from tidegate.server.engine.call import Times
 from tidegate.server.engine.sequence import Ending, Usage
@@ -71,7 +72,7 @@ class Traces:
 
     def around(self, handlers: grpc.GenericRpcHandler) -> grpc.GenericRpcHandler:
         """The same methods, with a span around each call of a lane."""
-        return _Methods(handlers, self._around)
+        return Around(handlers, self._around)
 
     def trace_id(self) -> str:
         """The id of the trace that the running task's call is part of; empty where it isn't kept."""
@@ -103,7 +104,12 @@ class Traces:
             traced.span.set_attribute("gen_ai.response.time_to_first_chunk", waited_s)
         _tell_parts(self._tracer, traced, times)
 
-    def _around(self, path: str, operation: str, inner: Behaviour) -> Behaviour:
+    def _around(self, path: str, _: Handler, inner: Behaviour) -> Behaviour:
+        operation = next(
+            (name for start, name in _OPERATIONS.items() if path.startswith(start)), ""
+        )
+        if not operation:
+            return inner
         method = path.lstrip("/")
         facts = {
             "rpc.system.name": "grpc",
@@ -142,31 +148,6 @@ class Traces:
             return answer
 
         return traced
-
-
-class _Methods(grpc.GenericRpcHandler):
-    """Methods with something around each of a lane."""
-
-    def __init__(
-        self, handlers: grpc.GenericRpcHandler, around: Callable[[str, str, Behaviour], Behaviour]
-    ) -> None:
-        self._handlers = handlers
-        self._around = around
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        """The handler for a method; None if there is none."""
-        handler: Any = self._handlers.service(handler_call_details)
-        path = handler_call_details.method
-        operation = next(
-            (name for start, name in _OPERATIONS.items() if path.startswith(start)), ""
-        )
-        if handler is None or not operation:
-            return handler
-        for shape in ("unary_unary", "unary_stream", "stream_stream"):
-            inner = getattr(handler, shape)
-            if inner is not None:
-                return handler._replace(**{shape: self._around(path, operation, inner)})
-        return handler
 
 
 class _Watched:
