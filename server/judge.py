@@ -29,11 +29,13 @@ class Judge:
         self._preparations = preparations
 
     async def judge(
-        self, call: ClassifyCall, deadline_s: float | None
+        self, call: ClassifyCall, deadline_s: float | None, *, is_bulk: bool = False
     ) -> sentiment_pb2.ClassifyResponse:
-        """Return the answer to `call`. Raises RefusedError and what the engine raises."""
+        """Return the answer to `call`, one of many if `is_bulk`. Raises RefusedError and what the engine raises."""
         prior, labels, written = await self._ask(call)
-        scores = await self._engine.score(written.prompt, labels, deadline_s=deadline_s)
+        scores = await self._engine.score(
+            written.prompt, labels, deadline_s=deadline_s, is_bulk=is_bulk
+        )
         return self._answer(call, prior, written, scores)
 
     async def warm_up(self, call: ClassifyCall) -> None:

@@ -101,10 +101,12 @@ class SentimentService:
                     task.cancel()
                 await asyncio.gather(*running, return_exceptions=True)
 
-    async def _answer(self, request: ClassifyRequest, arrival: Arrival) -> ClassifyResponse:
+    async def _answer(
+        self, request: ClassifyRequest, arrival: Arrival, *, is_bulk: bool = False
+    ) -> ClassifyResponse:
         self._profiles.refresh()
         call = self._validation.classify(request, arrival.metadata)
-        return await self._judge.judge(call, arrival.deadline_s)
+        return await self._judge.judge(call, arrival.deadline_s, is_bulk=is_bulk)
 
     async def _answer_item(
         self, data: bytes, arrival: Arrival, context: Context, writing: asyncio.Lock
@@ -121,7 +123,8 @@ class SentimentService:
             if wrong:
                 raise RefusedError(refuse_fields(wrong))
             async with self._streamed:
-                outcome.answer.CopyFrom(await self._answer(item.request, arrival))
+                answer = await self._answer(item.request, arrival, is_bulk=True)
+                outcome.answer.CopyFrom(answer)
         except TimeoutError:
             # The deadline is the stream's, not the item's.
             raise

@@ -132,13 +132,19 @@ class Engine:
         return self._worker.load()
 
     async def score(
-        self, prompt: Prompt, labels: LabelTree, *, deadline_s: float | None = None
+        self,
+        prompt: Prompt,
+        labels: LabelTree,
+        *,
+        deadline_s: float | None = None,
+        is_bulk: bool = False,
     ) -> Scores:
         """Return how likely each of `labels` is after the prompt.
 
-        One forward pass, and a short one more for each beginning that labels share.
+        One forward pass, and a short one more for each beginning that labels share. `is_bulk`: one of many, which lets those
+        pass that are asked for alone.
         """
-        async with self._entered(prompt, Label(labels), deadline_s) as call:
+        async with self._entered(prompt, Label(labels), deadline_s, is_bulk=is_bulk) as call:
             return await _scores(call)
 
     @asynccontextmanager
@@ -188,12 +194,12 @@ class Engine:
 
     @asynccontextmanager
     async def _entered(
-        self, prompt: Prompt, aim: Aim, deadline_s: float | None
+        self, prompt: Prompt, aim: Aim, deadline_s: float | None, *, is_bulk: bool = False
     ) -> AsyncIterator[EngineCall]:
         self._require_room(prompt, aim.tree.depth if isinstance(aim, Label | Judge) else 0)
         if not self._worker.is_open:
             raise EngineStoppedError
-        sequence = Seq(next(self._ids), list(prompt.tokens), aim, deadline_s)
+        sequence = Seq(next(self._ids), list(prompt.tokens), aim, deadline_s, is_bulk)
         call = EngineCall(sequence, self.tokenizer)
         if isinstance(aim, Write):
             call.aim_at(aim)

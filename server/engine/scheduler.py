@@ -2,8 +2,9 @@
 
 Labels go first: they enter and finish in a step or two, so a label never waits behind a whole
 chat. Then every running reply gets its next token, then prompts of new replies are read in
-chunks. A step never reads more of prompts than the pace allows, which bounds its time. Long texts don't keep short labels
-waiting: where there are such, one slot and a part of each step are for long prompts, so that steps are short and those end as well.
+chunks. A step never reads more of prompts than the pace allows, which bounds its time. Long texts and items of streams don't keep
+other labels waiting: where such wait, one slot is for them, and of each step a part for long prompts, so that steps are short and
+those end as well.
 Knows nothing of torch, threads or clocks.
 """
 
@@ -33,7 +34,8 @@ class Scheduler:
         self.prefixes = prefixes
         self.pace = pace
         self.waiting_labels: deque[Sequence] = deque()
-        self.waiting_long: deque[Sequence] = deque()
+        # Long ones, and items of streams.
+        self.waiting_bulk: deque[Sequence] = deque()
         self.waiting_replies: deque[Sequence] = deque()
         self.running: list[Sequence] = []
         self._recalls: list[Recall] = []
@@ -44,7 +46,7 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         """Sequences without a slot."""
-        return len(self.waiting_labels) + len(self.waiting_long) + len(self.waiting_replies)
+        return len(self.waiting_labels) + len(self.waiting_bulk) + len(self.waiting_replies)
 
     def add(self, sequence: Sequence) -> None:
         """Take a sequence in; it waits for a slot."""
@@ -99,17 +101,17 @@ class Scheduler:
         return [by_slot[row.slot] for row in batch.rows]
 
     def _admit(self) -> None:
-        self._let_in_long(1)
+        self._let_in_bulk(1)
         self._let_in(self.waiting_labels, self.slots.for_label)
         if not self.waiting_labels:
-            # But for one slot, which a short one finds free that comes now.
-            self._let_in_long(self.slots.labels - 1)
+            # But for one slot, which another label finds free that comes now.
+            self._let_in_bulk(self.slots.labels - 1)
         self._let_in(self.waiting_replies, self.slots.for_reply)
 
-    def _let_in_long(self, most: int) -> None:
-        """Have so many long labels hold a slot at most."""
-        has_slot = sum(each.is_long for each in self.running)
-        self._let_in(self.waiting_long, self.slots.for_label, most - has_slot)
+    def _let_in_bulk(self, most: int) -> None:
+        """Have so many of the labels that give way hold a slot at most."""
+        has_slot = sum(isinstance(each.aim, Label) and each.gives_way for each in self.running)
+        self._let_in(self.waiting_bulk, self.slots.for_label, most - has_slot)
 
     def _let_in(
         self,
@@ -157,7 +159,7 @@ class Scheduler:
         is_reply = isinstance(sequence.aim, Write | Judge)
         if is_reply:
             return self.waiting_replies
-        return self.waiting_long if sequence.is_long else self.waiting_labels
+        return self.waiting_bulk if sequence.gives_way else self.waiting_labels
 
 
 def _read(prompts: list[Sequence], budget: int, rows: list[Row]) -> int:

@@ -131,13 +131,15 @@ class Sequence:
 
     `tokens` is the prompt and what has been written since, or the beginning of a label that is
     asked about; the first `computed` of them have their keys and values in the slot, `cached`
-    of those without having been computed for it. `is_long`: one that short labels pass by.
+    of those without having been computed for it. Labels that are short (not `is_long`) and alone (not `is_bulk`)
+    pass the others by.
     """
 
     id: int
     tokens: list[int]
     aim: Aim
     deadline_s: float | None = None
+    is_bulk: bool = False
     slot: int | None = None
     computed: int = 0
     cached: int = 0
@@ -150,6 +152,11 @@ class Sequence:
         self.walk = Walk(self.aim.tree) if isinstance(self.aim, Label | Judge) else None
         if self.walk is not None:
             self.tokens += self.walk.path or ()
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether others, for which somebody waits, go before it."""
+        return self.is_long or self.is_bulk
 
     @property
     def pending(self) -> int:

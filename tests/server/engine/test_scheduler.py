@@ -23,6 +23,11 @@ def sequence(number: int, aim: Aim, length: int = 4) -> Sequence:
     return Sequence(number, list(range(length)), aim)
 
 
+def item(number: int) -> Sequence:
+    """One of many of a stream."""
+    return Sequence(number, list(range(4)), LABEL, is_bulk=True)
+
+
 def test_a_label_overtakes_a_waiting_reply() -> None:
     machine = scheduler(slots=1, reserved=0)
     machine.add(sequence(1, WRITE))
@@ -111,6 +116,40 @@ def test_where_short_labels_wait_one_slot_is_for_long_ones() -> None:
     machine.schedule()
     assert [each.id for each in machine.running] == [10, 11, 12, 3]
     assert machine.waiting == 4
+
+
+def test_where_single_labels_wait_one_slot_is_for_items_of_streams() -> None:
+    machine = scheduler(slots=4, reserved=4)
+    for number in range(6):
+        machine.add(item(number))
+    machine.schedule()
+    # Alone they leave one slot to a single label that comes.
+    assert [each.id for each in machine.running] == [0, 1, 2]
+    for number in range(10, 15):
+        machine.add(sequence(number, LABEL))
+    machine.schedule()
+    for each in tuple(machine.running):
+        machine.remove(each)
+    machine.schedule()
+    assert [each.id for each in machine.running] == [3, 11, 12, 13]
+
+
+def test_an_item_of_a_stream_reads_as_much_as_any_label_of_its_length() -> None:
+    machine = scheduler(slots=4, reserved=4)
+    machine.add(item(1))
+    machine.add(sequence(2, LABEL, length=20))
+    read = {s.id: len(row.tokens) for s, row in _planned(machine)}
+    assert read == {1: 4, 2: 20}
+
+
+def test_long_chats_take_no_slot_from_long_labels() -> None:
+    machine = scheduler(slots=6, reserved=2)
+    for number in range(3):
+        machine.add(sequence(number, WRITE, length=500))
+    machine.schedule()
+    machine.add(sequence(9, LABEL, length=500))
+    machine.schedule()
+    assert 9 in [each.id for each in machine.running]
 
 
 def test_beside_a_short_label_long_prompts_read_a_part_however_much_would_fit() -> None:
