@@ -1,11 +1,8 @@
-"""Which sequences hold a slot, and what each of them computes in the next step.
+"""Which sequences hold a slot, and with it a part in the next step.
 
-Labels go first: they enter and finish in a step or two, so a label never waits behind a whole
-chat. Then every running reply gets its next token, then prompts of new replies are read in
-chunks. A step never reads more of prompts than the pace allows, which bounds its time. Long texts and items of streams don't keep
-other labels waiting: where such wait, one slot is for them, and of each step a part for long prompts, so that steps are short and
-those end as well.
-Knows nothing of torch, threads or clocks.
+Labels go first: they enter and finish in a step or two, so a label never waits behind a whole chat. Long texts and items of
+streams don't keep other labels waiting: where such wait, one slot is for them, so that those end as well. Knows nothing of
+torch, threads or clocks.
 """
 
 import math
@@ -19,11 +16,12 @@ from tidegate.server.engine.pace import Pace
 from tidegate.server.engine.prefixes import Prefix, Prefixes
 from tidegate.server.engine.sequence import Held, Judge, Keep, Label, Sequence, Write
 from tidegate.server.engine.slots import Place, Slots
+from tidegate.server.engine.step import step
 
 LONG_TOKENS = 256
 """A prompt of which more than so many tokens have to be read is long; of usual labels a tenth of that is, and of usual chats a part."""
-FIRST_COME = 0.25
-"""Part of what a step may read that is for long prompts where short labels are, and for the short label that came first."""
+LATELY_STEPS = 16
+"""For so many steps after a label that went before others, room is kept for the next one: a second or two."""
 
 
 class Scheduler:
@@ -39,6 +37,7 @@ class Scheduler:
         self.waiting_replies: deque[Sequence] = deque()
         self.running: list[Sequence] = []
         self._recalls: list[Recall] = []
+        self._steps_without = LATELY_STEPS
 
     def __repr__(self) -> str:
         return f"<Scheduler {len(self.running)} running, {self.waiting} waiting>"
@@ -74,25 +73,14 @@ class Scheduler:
         """Give out free slots, then plan the next step. An empty batch means nothing to do."""
         self._admit()
         recalls, self._recalls = self._recalls, []
-        rows: list[Row] = []
-        labels = [s for s in self.running if not isinstance(s.aim, Write | Held)]
-        replies = [s for s in self.running if isinstance(s.aim, Write)]
-        budget = self.pace.prompt_tokens(sum(1 for sequence in replies if sequence.written))
-        long = [s for s in labels + replies if s.is_long and not s.written]
-        short = sorted((s for s in labels if not s.is_long), key=_pending)
-        part = int(budget * FIRST_COME)
-        for_long = part if long and short else 0
-        budget -= for_long
-        first = next((s for s in labels if not s.is_long), None)
-        if first is not None and first is not short[0] and first.pending > part:
-            short.remove(first)
-            budget -= part
-            rows.append(_row(first, part))
-        rows += [_row(sequence, 1) for sequence in replies if sequence.written]
-        prompts = [s for s in replies if not (s.written or s.is_long)]
-        budget = _read(short + prompts, budget, rows)
-        # Beside a short label long prompts read no more, whatever is left: that keeps its step short.
-        _read(long, for_long if short else budget, rows)
+        written = sum(1 for each in self.running if isinstance(each.aim, Write) and each.written)
+        budget = self.pace.prompt_tokens(written)
+        rows = [
+            _row(sequence, count)
+            for sequence, count in step(self.running, budget, labels_come=self._labels_come)
+        ]
+        has_any = any(isinstance(s.aim, Label) and not s.gives_way for s in self.running)
+        self._steps_without = 0 if has_any else self._steps_without + 1
         return Batch(tuple(recalls), tuple(rows))
 
     def planned(self, batch: Batch) -> list[Sequence]:
@@ -104,9 +92,14 @@ class Scheduler:
         self._let_in_bulk(1)
         self._let_in(self.waiting_labels, self.slots.for_label)
         if not self.waiting_labels:
-            # But for one slot, which another label finds free that comes now.
-            self._let_in_bulk(self.slots.labels - 1)
+            # Another label that comes now finds a free slot, and several find some where there were others before.
+            most = self.slots.labels // 2 if self._labels_come else self.slots.labels - 1
+            self._let_in_bulk(most)
         self._let_in(self.waiting_replies, self.slots.for_reply)
+
+    @property
+    def _labels_come(self) -> bool:
+        return self._steps_without < LATELY_STEPS
 
     def _let_in_bulk(self, most: int) -> None:
         """Have so many of the labels that give way hold a slot at most."""
@@ -160,23 +153,6 @@ class Scheduler:
         if is_reply:
             return self.waiting_replies
         return self.waiting_bulk if sequence.gives_way else self.waiting_labels
-
-
-def _read(prompts: list[Sequence], budget: int, rows: list[Row]) -> int:
-    """Have prompts read in their order, as far as the budget goes; returns what is left of it."""
-    # A prompt that a little more would end is read to its end: the rest would cost a step.
-    slack = budget // 2
-    for sequence in prompts:
-        if budget <= 0:
-            break
-        chunk = sequence.pending if sequence.pending <= budget + slack else budget
-        budget -= chunk
-        rows.append(_row(sequence, chunk))
-    return budget
-
-
-def _pending(sequence: Sequence) -> int:
-    return sequence.pending
 
 
 def _row(sequence: Sequence, count: int) -> Row:

@@ -1,0 +1,73 @@
+"""How much of which sequence goes through the model in one step.
+
+Labels first, then the next token of every reply that is being written, then prompts of new replies, in chunks; never more of prompts
+than the budget, which bounds the step's time. Long prompts read a part of it where short labels are, and long labels no more than half where
+some may come meanwhile. Pure; knows nothing of slots.
+"""
+
+from collections.abc import Iterable
+
+from tidegate.server.engine.sequence import Held, Sequence, Write
+
+FIRST_COME = 0.25
+"""Part of the budget that is for long prompts where short labels are, and for the short label that came first."""
+BESIDE_COMERS = 0.5
+"""Part of it that long labels read where short ones come now and then: who comes meanwhile waits for the step."""
+
+Share = tuple[Sequence, int]
+"""A sequence, and how many of its tokens."""
+
+
+def step(running: Iterable[Sequence], budget: int, *, labels_come: bool) -> list[Share]:
+    """The shares of the next step, which reads `budget` tokens of prompts. `labels_come`: short labels are likely to come meanwhile."""
+    running = tuple(running)
+    labels = [each for each in running if not isinstance(each.aim, Write | Held)]
+    replies = [each for each in running if isinstance(each.aim, Write)]
+    next_tokens = [(each, 1) for each in replies if each.written]
+    prompts = [each for each in replies if not (each.written or each.is_long)]
+    long_prompts = [each for each in replies if each.is_long and not each.written]
+    short = [each for each in labels if not each.is_long]
+    long = [each for each in labels if each.is_long]
+    if short:
+        # Long ones read no more than that, whatever is left: it keeps the step short.
+        for_long = int(budget * FIRST_COME) if long or long_prompts else 0
+        of_short = _read_short(short, prompts, budget - for_long, int(budget * FIRST_COME))
+        return [*of_short, *next_tokens, *_read(long + long_prompts, for_long)]
+    read = _read(prompts, budget)
+    left = budget - _tokens(read)
+    read += _read(long, int(left * BESIDE_COMERS) if labels_come else left)
+    return [*next_tokens, *read, *_read(long_prompts, budget - _tokens(read))]
+
+
+def _read_short(
+    labels: list[Sequence], prompts: list[Sequence], budget: int, for_first: int
+) -> list[Share]:
+    """Short labels, the shortest first, then prompts; the label that came first reads at least `for_first`."""
+    by_length = sorted(labels, key=_pending)
+    first = labels[0]
+    if first is by_length[0] or first.pending <= for_first:
+        return _read(by_length + prompts, budget)
+    by_length.remove(first)
+    return [(first, for_first), *_read(by_length + prompts, budget - for_first)]
+
+
+def _read(prompts: Iterable[Sequence], budget: int) -> list[Share]:
+    """Prompts in their order, as far as the budget goes."""
+    # A prompt that a little more would end is read to its end: the rest would cost a step.
+    slack = budget // 2
+    shares = []
+    for each in prompts:
+        if budget <= 0:
+            break
+        chunk = each.pending if each.pending <= budget + slack else budget
+        budget -= chunk
+        shares.append((each, chunk))
+    return shares
+
+
+def _tokens(shares: Iterable[Share]) -> int:
+    return sum(count for _, count in shares)
+
+
+def _pending(sequence: Sequence) -> int:
+    return sequence.pending
