@@ -92,9 +92,8 @@ class Scheduler:
         self._let_in_bulk(1)
         self._let_in(self.waiting_labels, self.slots.for_label)
         if not self.waiting_labels:
-            # Another label that comes now finds a free slot, and several find some where there were others before.
-            most = self.slots.labels // 2 if self._labels_come else self.slots.labels - 1
-            self._let_in_bulk(most)
+            # Another label that comes now finds a free slot.
+            self._let_in_bulk(self.slots.labels - 1)
         self._let_in(self.waiting_replies, self.slots.for_reply)
 
     @property
@@ -102,7 +101,10 @@ class Scheduler:
         return self._steps_without < LATELY_STEPS
 
     def _let_in_bulk(self, most: int) -> None:
-        """Have so many of the labels that give way hold a slot at most."""
+        """Have so many of the labels that give way hold a slot at most, and fewer where others come now and then."""
+        if self._labels_come and self.waiting_bulk:
+            # Of long ones a step reads one anyway, nearly.
+            most = min(most, 1 if self.waiting_bulk[0].is_long else max(self.slots.labels // 2, 1))
         has_slot = sum(isinstance(each.aim, Label) and each.gives_way for each in self.running)
         self._let_in(self.waiting_bulk, self.slots.for_label, most - has_slot)
 
