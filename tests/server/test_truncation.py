@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from tidegate.server.truncation import cut, find_keywords
@@ -54,3 +57,21 @@ def test_a_text_of_marks_alone_is_still_cut():
 def test_the_largest_text_is_cut_to_what_was_promised():
     kept = cut("客服态度很差，电话打不通" * 3000, above=512, head=128, tail=128, keywords=16)
     assert len(kept.text) <= 128 + 128 + 16 * 17 + 4
+
+
+def test_after_the_dictionary_is_read_new_words_take_no_more_memory():
+    program = """
+from pathlib import Path
+from tidegate.server.truncation import find_keywords, read_dictionary
+
+def resident_kb():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+read_dictionary()
+before_kb = resident_kb()
+find_keywords("他来到了网易杭研大厦，望失我棒很。", 5)
+print(resident_kb() - before_kb)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert int(ended.stdout) < 2000, ended.stderr

@@ -23,8 +23,8 @@ of 140 labels, which two equal runs don't have alike either."""
 RUSH_S = 4.0
 """What a process holds is compared with what it held in a rush of honest callers."""
 SPARE_KB = {
-    # 700 connections, of which gRPC's core takes 37 KB each.
-    "balancer": 24 * 1024,
+    # 512 connections, of which gRPC's core takes 16 KB each, and calls without a message, 25 KB.
+    "balancer": 14 * 1024,
     # A server holds a model, 1.2 GB at least, and these have none: it is a thirtieth of that.
     "server": 40 * 1024,
     "other server": 40 * 1024,

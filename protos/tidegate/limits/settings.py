@@ -15,7 +15,7 @@ class LimitSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     connections: int = Field(
-        1_000, ge=1, le=100_000, description="Connections that may be open; the next is closed."
+        512, ge=1, le=100_000, description="Connections that may be open; the next is closed."
     )
     streams: int = Field(
         2_000,
@@ -43,7 +43,7 @@ class LimitSettings(BaseModel):
         description=f"{_STALL} Where others wait for its slot it is a fifth of that.",
     )
     stalled_calls: int = Field(
-        256,
+        128,
         ge=1,
         le=100_000,
         description="Calls that may wait for their callers' messages, or to be rid of their answers; beyond, the one that "
