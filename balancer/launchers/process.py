@@ -62,7 +62,8 @@ class ProcessLauncher:
                 elif record.is_alive:
                     _log.info("instance adopted", role=record.role.value, pid=record.pid)
                 else:
-                    _log.warning("instance was gone", how=_epitaph(record))
+                    how = _how(record.pid) or "ended"
+                    _log.warning("instance was gone", how=_epitaph(record, how))
                     self._ledger.remove(record)
 
     async def count(self, role: Role) -> int:
@@ -100,8 +101,9 @@ class ProcessLauncher:
         for record in self._ledger.records():
             if record.is_ending:
                 continue
-            if not record.is_alive:
-                self._news[record.role].append(_epitaph(record))
+            how = None if record.is_alive else _how(record.pid)
+            if how is not None:
+                self._news[record.role].append(_epitaph(record, how))
                 self._ledger.remove(record)
             elif record.role is role:
                 kept.append(record)
@@ -114,8 +116,8 @@ class ProcessLauncher:
         until_s = loop.time() + BIRTH_S
         while not path.exists():
             if birth_of(pid) is None or loop.time() > until_s:
-                how = f"an instance of role {role.value} {_how(pid)} at birth (log: {log})"
-                raise LaunchError(how)
+                how = _how(pid) or "hangs"
+                raise LaunchError(f"an instance of role {role.value} {how} at birth (log: {log})")
             await asyncio.sleep(LOOK_S)
         _log.info("instance started", role=role.value, pid=pid, log=str(log))
 
@@ -147,28 +149,30 @@ class ProcessLauncher:
             _log.warning("instance killed: it did not drain", pid=record.pid)
             _send(record, signal.SIGKILL)
             await _has_ended(record, self._drain_s)
-        how = _how(record.pid)
+        how = _how(record.pid) or "hangs"
         self._ledger.remove(record)
         self._endings.pop(record.path.stem, None)
         _log.info("instance stopped", role=record.role.value, pid=record.pid, how=how)
 
 
-def _epitaph(record: Record) -> str:
+def _epitaph(record: Record, how: str) -> str:
     """How it ended, and its last line."""
     words = record.last_words()
     said = f": {words}" if words else ""
-    how = _how(record.pid)
     return f"an instance of role {record.role.value} {how}{said} (log: {record.log})"
 
 
-def _how(pid: int) -> str:
-    """How a process ended, as far as that is ours to know: who adopts one is not its parent."""
+def _how(pid: int) -> str | None:
+    """How a process ended, as far as that is ours to know: who adopts one is not its parent.
+
+    None when it hasn't quite: one that was killed is dead to see before its last thread is.
+    """
     try:
         ended, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         return "ended"
     if not ended:
-        return "hangs"
+        return None
     code = os.waitstatus_to_exitcode(status)
     return (
         f"was killed by {signal.Signals(-code).name}"

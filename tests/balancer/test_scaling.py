@@ -229,7 +229,8 @@ async def test_one_that_is_killed_with_calls_running_is_replaced_and_loses_only_
         await eventually(lambda: len(pids(tmp_path)) == 2, 40)
         assert other in pids(tmp_path)
         await eventually(lambda: hot(front) == 2, 40)
-        assert any("was killed by SIGKILL" in each for each in await decisions(front))
+        told = await decisions(front)
+        assert any("was killed by SIGKILL" in each for each in told), told
         await front.at_rest()
 
 
