@@ -14,6 +14,7 @@ from enum import IntEnum
 
 import typer
 
+from tidegate.clients.commands.output import harmless
 from tidegate.clients.errors import (
     DeadlineExceeded,
     InvalidInput,
@@ -98,7 +99,7 @@ def line_of(error: TidegateError, address: str) -> str:
 def say(line: str) -> None:
     """One line on stderr; nothing when stderr is gone."""
     try:
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{harmless(line) if sys.stderr.isatty() else line}\n")
         sys.stderr.flush()
     except (OSError, ValueError):
         return

@@ -1,6 +1,6 @@
 """Writes answers to stdout, for people or for programs.
 
-Knows nothing about calls. Only a terminal gets bold or dim text.
+Knows nothing about calls. Only a terminal gets bold or dim text, and it gets nothing from others that it would obey.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import sys
 from datetime import datetime
 from enum import Enum
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from tidegate.clients.answers import Classification
 
@@ -20,10 +21,15 @@ PIPE_COLUMNS = 240
 
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
+# Control characters, but for the ends of lines, tabs, and the three marks above.
+_OBEYED = re.compile(r"(?!\x1b\[[012]m)[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
+
+Answer = TypeVar("Answer")
+
 
 def write(text: str) -> None:
-    """The text as it is, at once: a reply must be seen while it is written."""
-    sys.stdout.write(text)
+    """The text at once, for a reply must be seen while it is written; as it is, but for a terminal."""
+    sys.stdout.write(harmless(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 
@@ -47,6 +53,35 @@ def label_line(answer: Classification, text: str = "") -> str:
 def aside(text: str) -> str:
     """A remark that is not part of the answer, dim where it can be."""
     return f"{_DIM}{text}{_PLAIN}" if _may_be_marked(sys.stderr) else text
+
+
+def harmless(text: str) -> str:
+    """The text with what a terminal would obey shown as its escape: a model, or a balancer, may write anything."""
+    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def harmless_fields(answer: Answer) -> Answer:
+    """An answer, which is a dataclass, all of whose texts are harmless."""
+    shown: Answer = _shown(answer)
+    return shown
+
+
+def _shown(value: Any) -> Any:
+    match value:
+        case Enum():
+            return value
+        case str():
+            return harmless(value)
+        case tuple() | list():
+            return type(value)(_shown(each) for each in value)
+        case dict():
+            return {_shown(key): _shown(each) for key, each in value.items()}
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = dataclasses.fields(value)
+            changes = {each.name: _shown(getattr(value, each.name)) for each in fields}
+            return dataclasses.replace(value, **changes)
+        case _:
+            return value
 
 
 def _may_be_marked(stream: TextIO) -> bool:

@@ -22,7 +22,13 @@ from tidegate.clients.client import Client
 from tidegate.clients.commands import options
 from tidegate.clients.commands.connection import calling
 from tidegate.clients.commands.failure import ExitCode, say
-from tidegate.clients.commands.output import PIPE_COLUMNS, fields_of, write, write_json
+from tidegate.clients.commands.output import (
+    PIPE_COLUMNS,
+    fields_of,
+    harmless_fields,
+    write,
+    write_json,
+)
 from tidegate.clients.profiles import ProfileInfo, ProfileKind
 from tidegate.clients.words import told
 
@@ -60,7 +66,7 @@ def list_profiles(
         return
     heads = ("profile", "kind", "version", "labels", "description")
     table = Table(*(told(head) for head in heads), box=box.SIMPLE_HEAD)
-    for each in found:
+    for each in map(harmless_fields, found):
         star = "*" if each.is_default else ""
         table.add_row(
             f"{each.name}{star}",

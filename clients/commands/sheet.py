@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from tidegate.clients.answers import Classification, ClassifiedItem
 from tidegate.clients.client import Client
 from tidegate.clients.commands.failure import ExitCode, exit_code_of, line_of, say
-from tidegate.clients.commands.output import label_line, write
+from tidegate.clients.commands.output import harmless, label_line, write
 from tidegate.clients.errors import TidegateError
 from tidegate.clients.options import ClassifyOptions
 from tidegate.clients.sheets.answered import AnswerFile, Form, Kept, kept
@@ -203,7 +203,7 @@ class _Course:
         if self._bar.disable:
             say(f"tidegate: {self._path}: {line}")
         else:
-            self._bar.console.print(f"tidegate: {self._path}: {line}", soft_wrap=True)
+            self._bar.console.print(harmless(f"tidegate: {self._path}: {line}"), soft_wrap=True)
 
     def summary(self) -> str:
         """What was done in this run, and of all how many have a problem."""

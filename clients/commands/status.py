@@ -21,7 +21,14 @@ from tidegate.clients.client import Client
 from tidegate.clients.commands import options
 from tidegate.clients.commands.connection import calling
 from tidegate.clients.commands.failure import line_of
-from tidegate.clients.commands.output import PIPE_COLUMNS, fields_of, write, write_json
+from tidegate.clients.commands.output import (
+    PIPE_COLUMNS,
+    fields_of,
+    harmless,
+    harmless_fields,
+    write,
+    write_json,
+)
 from tidegate.clients.errors import Unavailable
 from tidegate.clients.fleet import FleetStatus, InstanceStatus, LaneStatus
 from tidegate.clients.words import told
@@ -79,7 +86,7 @@ def _follow(client: Client, address: str, timeout_s: float | None) -> None:
         while (lost := _watched(client, timeout_s, show)) is not None:
             if page is None:
                 raise lost
-            why = line_of(lost, address)
+            why = harmless(line_of(lost, address))
             line = told("{why}; going on in {seconds} s", why=why, seconds=f"{AGAIN_S:.0f}")
             live.update(Group(page, line), refresh=True)
             time.sleep(AGAIN_S)
@@ -122,7 +129,8 @@ def _console() -> Console:
     )
 
 
-def _page(fleet: FleetStatus, address: str) -> Group:
+def _page(told_of: FleetStatus, address: str) -> Group:
+    fleet = harmless_fields(told_of)
     head = [
         told(
             "balancer {version} at {address}, discovery: {discovery}",
