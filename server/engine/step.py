@@ -1,8 +1,8 @@
 """How much of which sequence goes through the model in one step.
 
 Labels first, then the next token of every reply that is being written, then prompts of new replies, in chunks; never more of prompts
-than the budget, which bounds the step's time. Long prompts read a part of it where short labels are, and long labels no more than half where
-some may come meanwhile. Pure; knows nothing of slots.
+than the budget, which bounds the step's time. Long prompts read a part of it where short labels are; long labels leave half of it where
+short ones may come meanwhile, or long prompts of replies wait. Pure; knows nothing of slots.
 """
 
 from collections.abc import Iterable
@@ -11,8 +11,8 @@ from tidegate.server.engine.sequence import Held, Sequence, Write
 
 FIRST_COME = 0.25
 """Part of the budget that is for long prompts where short labels are, and for the short label that came first."""
-BESIDE_COMERS = 0.5
-"""Part of it that long labels read where short ones come now and then: who comes meanwhile waits for the step."""
+LEFT = 0.5
+"""Part of what is for long prompts that long labels leave: to replies, or to nobody, for a short label that comes waits for the step."""
 
 Share = tuple[Sequence, int]
 """A sequence, and how many of its tokens."""
@@ -32,11 +32,11 @@ def step(running: Iterable[Sequence], budget: int, *, labels_come: bool) -> list
         # Long ones read no more than that, whatever is left: it keeps the step short.
         for_long = int(budget * FIRST_COME) if long or long_prompts else 0
         of_short = _read_short(short, prompts, budget - for_long, int(budget * FIRST_COME))
-        return [*of_short, *next_tokens, *_read(long + long_prompts, for_long)]
+        of_long = _read_long(long, long_prompts, for_long, leaves_some=False)
+        return [*of_short, *next_tokens, *of_long]
     read = _read(prompts, budget)
-    left = budget - _tokens(read)
-    read += _read(long, int(left * BESIDE_COMERS) if labels_come else left)
-    return [*next_tokens, *read, *_read(long_prompts, budget - _tokens(read))]
+    left = budget - sum(count for _, count in read)
+    return [*next_tokens, *read, *_read_long(long, long_prompts, left, leaves_some=labels_come)]
 
 
 def _read_short(
@@ -51,6 +51,15 @@ def _read_short(
     return [(first, for_first), *_read(by_length + prompts, budget - for_first)]
 
 
+def _read_long(
+    labels: list[Sequence], prompts: list[Sequence], budget: int, *, leaves_some: bool
+) -> list[Share]:
+    """Long labels, then long prompts of replies, for which there is something in any case."""
+    for_labels = budget - int(budget * LEFT) if prompts or leaves_some else budget
+    read = _read(labels, for_labels)
+    return read + _read(prompts, budget - sum(count for _, count in read))
+
+
 def _read(prompts: Iterable[Sequence], budget: int) -> list[Share]:
     """Prompts in their order, as far as the budget goes."""
     # A prompt that a little more would end is read to its end: the rest would cost a step.
@@ -63,10 +72,6 @@ def _read(prompts: Iterable[Sequence], budget: int) -> list[Share]:
         budget -= chunk
         shares.append((each, chunk))
     return shares
-
-
-def _tokens(shares: Iterable[Share]) -> int:
-    return sum(count for _, count in shares)
 
 
 def _pending(sequence: Sequence) -> int:

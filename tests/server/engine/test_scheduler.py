@@ -157,16 +157,38 @@ def test_beside_a_short_label_long_prompts_read_a_part_however_much_would_fit() 
     machine.add(sequence(1, WRITE, length=600))
     machine.add(sequence(2, LABEL, length=600))
     read = {s.id: len(row.tokens) for s, row in _planned(machine)}
-    # Nobody else is there: all of the 64.
-    assert read == {2: 64}
+    # Nobody else is there: all of the 64, half of it for each kind.
+    assert read == {2: 32, 1: 32}
     machine.add(sequence(3, LABEL, length=10))
     read = {s.id: len(row.tokens) for s, row in _planned(machine)}
-    assert read == {3: 10, 2: 16}
+    assert read == {3: 10, 2: 8, 1: 8}
 
 
 def _planned(machine: Scheduler) -> list[tuple[Sequence, Row]]:
     batch = machine.schedule()
     return list(zip(machine.planned(batch), batch.rows, strict=True))
+
+
+def test_long_labels_leave_half_of_a_step_where_short_ones_came_lately() -> None:
+    machine = scheduler(slots=4, reserved=4)
+    machine.add(sequence(1, LABEL, length=10))
+    machine.schedule()
+    machine.remove(machine.running[0])
+    machine.add(sequence(2, LABEL, length=600))
+    read = [[len(row.tokens) for _, row in _planned(machine)] for _ in range(20)]
+    assert read[0] == [32]
+    # Nobody has come for a while: all of it.
+    assert read[-1] == [64]
+
+
+def test_long_chats_are_read_however_many_long_labels_there_are() -> None:
+    machine = scheduler(slots=6, reserved=3)
+    for number in range(6):
+        machine.add(sequence(number, LABEL, length=600))
+    machine.add(sequence(9, WRITE, length=600))
+    assert {s.id: len(row.tokens) for s, row in _planned(machine)} == {0: 32, 9: 32}
+    machine.add(sequence(10, LABEL, length=10))
+    assert {s.id: len(row.tokens) for s, row in _planned(machine)} == {10: 10, 0: 8, 9: 8}
 
 
 def test_a_long_label_alone_goes_through_the_smallest_engine() -> None:
