@@ -91,20 +91,25 @@ class Scheduler:
     def _admit(self) -> None:
         self._let_in_bulk(1)
         self._let_in(self.waiting_labels, self.slots.for_label)
-        if not self.waiting_labels:
-            # Another label that comes now finds a free slot.
-            self._let_in_bulk(self.slots.labels - 1)
+        if not self.waiting_labels and self.waiting_bulk:
+            self._let_in_bulk(self._room_for(self.waiting_bulk[0]))
         self._let_in(self.waiting_replies, self.slots.for_reply)
+
+    def _room_for(self, bulk: Sequence) -> int:
+        """How many labels that give way may hold a slot while no other one waits."""
+        labels = self.slots.labels
+        if self._labels_come:
+            # Of long ones a step reads one anyway, nearly.
+            return 1 if bulk.is_long else labels // 2
+        # Another label that comes now finds a free slot, or one that an item leaves after this step.
+        return labels - 1 if bulk.is_long else labels
 
     @property
     def _labels_come(self) -> bool:
         return self._steps_without < LATELY_STEPS
 
     def _let_in_bulk(self, most: int) -> None:
-        """Have so many of the labels that give way hold a slot at most, and fewer where others come now and then."""
-        if self._labels_come and self.waiting_bulk:
-            # Of long ones a step reads one anyway, nearly.
-            most = min(most, 1 if self.waiting_bulk[0].is_long else max(self.slots.labels // 2, 1))
+        """Have so many of the labels that give way hold a slot at most."""
         has_slot = sum(isinstance(each.aim, Label) and each.gives_way for each in self.running)
         self._let_in(self.waiting_bulk, self.slots.for_label, most - has_slot)
 
