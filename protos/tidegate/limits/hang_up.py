@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from tidegate.limits.forgotten import free_operation
+
 _INNER = "_handle_exceptions"
 """The coroutine of the inner task, in grpc/_cython/_cygrpc/aio/server.pyx.pxi; the outer one makes it."""
 
@@ -17,6 +19,11 @@ class CallTask(asyncio.Task[Any]):
     """The inner task of a call."""
 
     made_by: asyncio.Task[Any] | None = None
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """As any task; gRPC does so too, when a caller leaves."""
+        free_operation(self)
+        return super().cancel(msg)
 
 
 def make_task(
@@ -37,5 +44,6 @@ def hang_up(inner: asyncio.Task[Any]) -> None:
     """
     inner.cancel()
     if isinstance(inner, CallTask) and inner.made_by is not None:
+        free_operation(inner.made_by)
         inner.made_by.cancel()
         inner.made_by = None
