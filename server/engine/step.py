@@ -30,8 +30,9 @@ def step(running: Iterable[Sequence], budget: int, *, labels_come: bool) -> list
     long = [each for each in labels if each.is_long]
     if short:
         # Long ones read no more than that, whatever is left: it keeps the step short.
-        for_long = int(budget * FIRST_COME) if long or long_prompts else 0
-        of_short = _read_short(short, prompts, budget - for_long, int(budget * FIRST_COME))
+        part = int(budget * FIRST_COME)
+        for_long = part if long or long_prompts else 0
+        of_short = _read_short(short, prompts, budget - for_long, part)
         of_long = _read_long(long, long_prompts, for_long, leaves_some=False)
         return [*of_short, *next_tokens, *of_long]
     read = _read(prompts, budget)
